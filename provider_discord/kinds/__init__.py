@@ -1,0 +1,1 @@
+"""How a spec becomes Discord calls, one file a kind. The only room that knows both sides."""

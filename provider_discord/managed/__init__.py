@@ -1,0 +1,1 @@
+"""The Crossplane managed-resource contract. Knows no Discord."""

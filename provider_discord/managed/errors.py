@@ -1,0 +1,60 @@
+"""What a pass can end with other than success; each error carries what the reconciler decides by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class ManagedError(Exception):
+    """Base of this room's errors. ``str()`` is one line for a condition, the specific cause last."""
+
+    retry_after: float | None = None
+    """Seconds to wait before another look; None: the queue's exponential backoff."""
+
+
+class Blocked(ManagedError):  # noqa: N818 - it names a state that a human reads, not a fault of the program
+    """Nothing was done and trying again changes nothing until a human or another object does something.
+
+    Polled, not retried. ``reason`` is the event's reason in CamelCase (``SameNameExists``, ``DeletionGuarded``,
+    ``HiddenOrGone``, ``MissingPermission``, ``WouldLockOut``, ``ExternalNameInUse``, ``NotAllowed`` ...).
+    """
+
+    def __init__(self, message: str, *, reason: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+
+
+class Waiting(ManagedError):  # noqa: N818 - as above
+    """Something else must happen first (a reference, a rate limit, an open circuit); look again after ``retry_after``."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, quiet: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.quiet = quiet
+        """True: no event (rate limits, references that are merely not ready yet)."""
+
+
+class ExternalFailure(ManagedError):
+    """The external API refused or failed, in a way worth trying again with backoff."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotConnected(ManagedError):
+    """No usable session: ProviderConfig or Secret missing, token rejected. Names the config."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AmbiguousCreate(ManagedError):
+    """The create call may or may not have gone through."""
+
+    def __init__(self, message: str, *, started: datetime, ended: datetime) -> None:
+        super().__init__(message)
+        self.started = started
+        self.ended = ended

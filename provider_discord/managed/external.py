@@ -1,0 +1,195 @@
+"""The seam between the managed reconciler and a kind: four verbs, one resolution, and their answers.
+
+The reconciler decides *when* (policies, finalizers, conditions, requeues); a kind decides *what* (calls at
+Discord). Everything that passes between them is a value of this module, so that the reconciler can be
+tested with a fake external and a kind without Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+from provider_discord.kube.resource import Resource
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed.resource import ManagedResource
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDiff:
+    """One managed field that differs: ``topic: "a" -> "b"``. Values must be safe to show (no secrets, no images)."""
+
+    field: str
+    observed: str
+    desired: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.observed} -> {self.desired}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The Ready condition that an observation found: Available, or Unavailable and why."""
+
+    available: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What observe found. Observe never writes at Discord.
+
+    Attributes:
+        exists: The external resource is there.
+        external_name: Its id, when it differs from the annotation: it was found by name and is adopted. The
+            reconciler persists it before anything is written at Discord.
+        diff: The managed fields that differ; empty means up to date.
+        at_provider: What ``status.atProvider`` shall show.
+        annotations: Memory to persist on the object (tag ids, image digests); None removes one.
+        readiness: The Ready condition.
+        connection_details: For the connection secret.
+        plan: Whatever the kind wants to hand to its own update or delete.
+        requeue_after_seconds: Look again sooner than the poll (an order change being gathered, say).
+        warnings: Things to tell in an event, once a generation, that hinder nothing.
+    """
+
+    exists: bool
+    external_name: str | None = None
+    diff: tuple[FieldDiff, ...] = ()
+    at_provider: Mapping[str, Any] | None = None
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    readiness: Readiness | None = None
+    connection_details: Mapping[str, bytes] = field(default_factory=dict)
+    plan: Any = None
+    requeue_after_seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt to create, persisted on the object before the request is sent.
+
+    Attributes:
+        id: Random, unique; travels in the audit-log reason.
+        started: When it was persisted (wall time, UTC).
+        ended: When its outcome was known to be unknown; None while in flight or if a crash ended it.
+        misses: When earlier resolutions found nothing.
+    """
+
+    id: str
+    started: datetime
+    ended: datetime | None = None
+    misses: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """A create that succeeded."""
+
+    external_name: str
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    connection_details: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An update or delete that went through; ``wrote`` False: nothing had to be sent (or it is being gathered)."""
+
+    wrote: bool = True
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    connection_details: Mapping[str, bytes] = field(default_factory=dict)
+    requeue_after_seconds: float | None = None
+
+
+class Verdict(Enum):
+    """What became of an attempt whose outcome was unknown."""
+
+    FOUND = "found"
+    MISSED = "missed"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The verdict on an attempt; ``message`` says what was looked at, and for AMBIGUOUS what a human can do."""
+
+    verdict: Verdict
+    external_name: str | None = None
+    message: str = ""
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class External(Protocol):
+    """One kind's external client, connected for one pass. Errors: see ``managed.errors``; anything else is a bug."""
+
+    def observe(self, mr: ManagedResource) -> Observation:
+        """Look; never write."""
+        ...
+
+    def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
+        """Create once. Raises ``AmbiguousCreate`` when the outcome is unknown; any other error means: not created."""
+        ...
+
+    def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
+        """Find out what became of an attempt. Never writes."""
+        ...
+
+    def update(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Put right what the observation's diff names, with the fewest writes."""
+        ...
+
+    def delete(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Delete, or raise ``Blocked`` where a guard forbids it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassContext:
+    """What one reconcile pass hands down: how urgent it is, and when it must be over (monotonic seconds)."""
+
+    priority: Priority
+    deadline: float
+
+
+class Connector(Protocol):
+    """Makes an ``External`` for one pass out of the session that the object's ProviderConfig has."""
+
+    def connect(self, mr: ManagedResource, session: Any, context: PassContext) -> External:
+        """Return the external client for this object."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceField:
+    """A field that can be given as an id, by reference or by selector.
+
+    Attributes:
+        path: Where the id goes, dotted, ``[]`` for each item of a list: ``permissionOverwrites[].id``.
+        ref: The sibling that holds ``{name, namespace?, policy?}``: ``guildIdRef``.
+        selector: The sibling that holds ``{matchLabels, matchControllerRef, namespace?, policy?}``; None: none.
+        target: The kind referred to.
+        required_before: ``create`` (the object waits until it resolves) or ``never`` (the field is left out
+            until then, for a Guild's channel references).
+    """
+
+    path: str
+    ref: str
+    selector: str | None
+    target: Resource
+    required_before: str = "create"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedKind:
+    """Everything the reconciler needs to know of a kind."""
+
+    resource: Resource
+    connector: Connector
+    references: tuple[ReferenceField, ...] = ()
+    is_external_name: Any = None
+    """Callable[[str], bool]: False for a name that cannot be an id, which then counts as absent; None: any."""

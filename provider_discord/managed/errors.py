@@ -12,7 +12,7 @@ class ManagedError(Exception):
     """Seconds to wait before another look; None: the queue's exponential backoff."""
 
 
-class Blocked(ManagedError):  # noqa: N818 - it names a state that a human reads, not a fault of the program
+class Blocked(ManagedError):
     """Nothing was done and trying again changes nothing until a human or another object does something.
 
     Polled, not retried. ``reason`` is the event's reason in CamelCase (``SameNameExists``, ``DeletionGuarded``,
@@ -25,7 +25,7 @@ class Blocked(ManagedError):  # noqa: N818 - it names a state that a human reads
         self.field = field
 
 
-class Waiting(ManagedError):  # noqa: N818 - as above
+class Waiting(ManagedError):
     """Something else must happen first (a reference, a rate limit, an open circuit); look again after ``retry_after``."""
 
     def __init__(self, message: str, *, retry_after: float | None = None, quiet: bool = False) -> None:

@@ -1,0 +1,79 @@
+# Everything a person does with this repository. `make` alone prints this list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help
+help: ## print this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "==> Python environment in $(VENV) (about half a minute; no compiler needed)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; say make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## make the Python environment
+
+.PHONY: tools
+tools: $(STAMP) ## find or build kube-apiserver and etcd (and kubectl where there is none)
+	@PYTHONPATH=hack $(BIN)/python -m controlplane tools
+
+.PHONY: test-tools
+test-tools: $(STAMP)
+	@PYTHONPATH=hack $(BIN)/python -m controlplane tools --with-controller-manager
+
+.PHONY: demo
+demo: tools ## the main job: apply examples/community to a real API server and watch it become true
+	@$(BIN)/provider-discord demo
+
+.PHONY: test
+test: lint test-tools ## all checks and tests
+	@echo "==> Tests"
+	@$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: lint ## checks and unit tests, without an API server
+	@$(BIN)/python -m pytest tests/unit
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, mypy --strict, import contracts
+	@echo "==> Lint: ruff, mypy, import contracts (about a minute)"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary provider_discord hack tests
+	@$(BIN)/lint-imports --no-cache > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+
+.PHONY: format
+format: $(STAMP) ## put every file in the house format
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: controlplane
+controlplane: tools ## a Kubernetes API server on loopback, until Ctrl-C
+	@PYTHONPATH=hack $(BIN)/python -m controlplane
+
+.PHONY: generate
+generate: $(STAMP) ## CRDs and the field reference, from the models
+	@$(BIN)/provider-discord crds --output package/crds
+
+.PHONY: constraints
+constraints: $(STAMP) ## write constraints.txt anew from the installed versions
+	@{ echo "# Exact versions for development and CI; made by 'make constraints'. No index address belongs here."; \
+	   $(BIN)/python -m pip freeze --exclude-editable --exclude provider-discord; } > constraints.txt
+
+.PHONY: clean
+clean: ## remove the environment and what runs left behind; built tools stay
+	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+
+.PHONY: distclean
+distclean: clean ## remove the built tools as well
+	@rm -rf .cache

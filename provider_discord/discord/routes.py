@@ -1,0 +1,160 @@
+"""Discord's routes as data: what is called, what it counts as, and what may be done when it fails.
+
+Every fact that the layers below need about a call is here: the *major parameter* that splits rate limits
+(topics/rate-limits), the labels for metrics, whether an audit log reason is taken (resources/audit-log: the
+routes that do not list the header ignore it, so none is sent there), and whether repeating is safe.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import quote
+
+from .errors import DiscordError
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_MAJOR = ("channel_id", "guild_id", "webhook_id")
+
+
+class ResourceType(StrEnum):
+    """What a route is about; the label of metrics, and the unit of a circuit breaker."""
+
+    GUILD = "guild"
+    CHANNEL = "channel"
+    ROLE = "role"
+    MEMBER = "member"
+    USER = "user"
+    APPLICATION = "application"
+    AUDIT_LOG = "audit_log"
+    MESSAGE = "message"
+
+
+class Operation(StrEnum):
+    """What a route does; the label of metrics."""
+
+    GET = "get"
+    LIST = "list"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class RouteParameter(DiscordError):
+    """A route was compiled with parameters that it does not have, or without one that it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route with its parameters filled in.
+
+    Attributes:
+        route: Where it came from.
+        path: Path below the API's base URL, beginning with a slash.
+        major: Value of the major parameter; empty where the route has none.
+    """
+
+    route: Route
+    path: str
+    major: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint.
+
+    Attributes:
+        method: HTTP method.
+        template: Path with parameters in braces.
+        resource_type: What it is about.
+        operation: What it does.
+        audit_reason: Whether X-Audit-Log-Reason is taken.
+        sublimited: Body fields with limits of their own, which a 429 with Remaining > 0 is about; they are
+            independent of the other fields, so that these can go in a request of their own.
+    """
+
+    method: str
+    template: str
+    resource_type: ResourceType
+    operation: Operation
+    audit_reason: bool = False
+    sublimited: frozenset[str] = field(default=frozenset())
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending it twice leaves what sending it once leaves: all but POST."""
+        return self.method != "POST"
+
+    @property
+    def name(self) -> str:
+        """Method and template: bounded, without ids. What logs and errors call a route."""
+        return f"{self.method} {self.template}"
+
+    @property
+    def major_parameter(self) -> str | None:
+        """Name of the parameter that splits this route's rate limit, if any: the first in the path."""
+        parameters = _PARAMETER.findall(self.template)
+        return parameters[0] if parameters and parameters[0] in _MAJOR else None
+
+    def compile(self, **parameters: str | int) -> CompiledRoute:
+        """Fill in the parameters.
+
+        Raises:
+            RouteParameter: One is missing, empty or not this route's.
+        """
+        wanted = set(_PARAMETER.findall(self.template))
+        if wanted != set(parameters) or not all(str(value) for value in parameters.values()):
+            msg = f"{self.name} needs {sorted(wanted)}, got {sorted(k for k, v in parameters.items() if str(v))}"
+            raise RouteParameter(msg)
+        path = self.template
+        for name, value in parameters.items():
+            path = path.replace(f"{{{name}}}", quote(str(value), safe="@"))
+        major = self.major_parameter
+        return CompiledRoute(self, path, str(parameters[major]) if major else "")
+
+
+_G, _C, _R = ResourceType.GUILD, ResourceType.CHANNEL, ResourceType.ROLE
+_OP = Operation
+
+GET_CURRENT_USER = Route("GET", "/users/@me", ResourceType.USER, _OP.GET)
+GET_CURRENT_APPLICATION = Route("GET", "/applications/@me", ResourceType.APPLICATION, _OP.GET)
+GET_CURRENT_USER_GUILDS = Route("GET", "/users/@me/guilds", _G, _OP.LIST)
+
+GET_GUILD = Route("GET", "/guilds/{guild_id}", _G, _OP.GET)
+MODIFY_GUILD = Route("PATCH", "/guilds/{guild_id}", _G, _OP.UPDATE, audit_reason=True)
+GET_AUDIT_LOG = Route("GET", "/guilds/{guild_id}/audit-logs", ResourceType.AUDIT_LOG, _OP.LIST)
+GET_MEMBER = Route("GET", "/guilds/{guild_id}/members/{user_id}", ResourceType.MEMBER, _OP.GET)
+
+GET_GUILD_CHANNELS = Route("GET", "/guilds/{guild_id}/channels", _C, _OP.LIST)
+CREATE_CHANNEL = Route("POST", "/guilds/{guild_id}/channels", _C, _OP.CREATE, audit_reason=True)
+# Alone among the writes of channels, this one has no audit log reason (resources/guild).
+MODIFY_CHANNEL_POSITIONS = Route("PATCH", "/guilds/{guild_id}/channels", _C, _OP.UPDATE)
+GET_CHANNEL = Route("GET", "/channels/{channel_id}", _C, _OP.GET)
+# Name and topic: 2 changes in 10 minutes each (undocumented; discord-api-docs#1900, #2190).
+MODIFY_CHANNEL = Route(
+    "PATCH",
+    "/channels/{channel_id}",
+    _C,
+    _OP.UPDATE,
+    audit_reason=True,
+    sublimited=frozenset({"name", "topic"}),
+)
+DELETE_CHANNEL = Route("DELETE", "/channels/{channel_id}", _C, _OP.DELETE, audit_reason=True)
+PUT_OVERWRITE = Route(
+    "PUT", "/channels/{channel_id}/permissions/{overwrite_id}", _C, _OP.UPDATE, audit_reason=True
+)
+DELETE_OVERWRITE = Route(
+    "DELETE", "/channels/{channel_id}/permissions/{overwrite_id}", _C, _OP.UPDATE, audit_reason=True
+)
+GET_CHANNEL_MESSAGES = Route("GET", "/channels/{channel_id}/messages", ResourceType.MESSAGE, _OP.LIST)
+
+GET_ROLES = Route("GET", "/guilds/{guild_id}/roles", _R, _OP.LIST)
+GET_ROLE_MEMBER_COUNTS = Route("GET", "/guilds/{guild_id}/roles/member-counts", _R, _OP.LIST)
+CREATE_ROLE = Route("POST", "/guilds/{guild_id}/roles", _R, _OP.CREATE, audit_reason=True)
+MODIFY_ROLE_POSITIONS = Route("PATCH", "/guilds/{guild_id}/roles", _R, _OP.UPDATE, audit_reason=True)
+MODIFY_ROLE = Route("PATCH", "/guilds/{guild_id}/roles/{role_id}", _R, _OP.UPDATE, audit_reason=True)
+DELETE_ROLE = Route("DELETE", "/guilds/{guild_id}/roles/{role_id}", _R, _OP.DELETE, audit_reason=True)
+
+ROUTES: tuple[Route, ...] = tuple(value for value in globals().values() if isinstance(value, Route))
+"""Every route above."""

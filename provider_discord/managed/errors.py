@@ -26,13 +26,20 @@ class Blocked(ManagedError):
 
 
 class Waiting(ManagedError):
-    """Something else must happen first (a reference, a rate limit, an open circuit); look again after ``retry_after``."""
+    """Something else must happen first (a reference, a rate limit, an open circuit); look again after ``retry_after``.
+
+    Raised by create it means, as every error but ``AmbiguousCreate``: nothing was created.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None, quiet: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.quiet = quiet
         """True: no event (rate limits, references that are merely not ready yet)."""
+
+
+class Paused(ManagedError):
+    """Something above the object is paused by annotation (its ProviderConfig, its Guild): touch nothing, poll."""
 
 
 class ExternalFailure(ManagedError):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from provider_discord.kube.resource import Resource
 from provider_discord.kube.workqueue import Priority
+from provider_discord.managed.errors import ManagedError
 from provider_discord.managed.resource import ManagedResource
 
 Obj = dict[str, Any]
@@ -56,6 +57,10 @@ class Observation:
         plan: Whatever the kind wants to hand to its own update or delete.
         requeue_after_seconds: Look again sooner than the poll (an order change being gathered, say).
         warnings: Things to tell in an event, once a generation, that hinder nothing.
+        refusal: Why the create (if it does not exist) or the update (if it differs) must not be sent: the same
+            name is taken, a permission is missing, the bot would lock itself out. Raised by the reconciler
+            when it is about to write, so that it costs no annotations and hinders neither looking nor
+            deleting. Prefer it over raising from create or update.
     """
 
     exists: bool
@@ -68,6 +73,7 @@ class Observation:
     plan: Any = None
     requeue_after_seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    refusal: ManagedError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,7 @@ class Attempt:
     """One attempt to create, persisted on the object before the request is sent.
 
     Attributes:
-        id: Random, unique; travels in the audit-log reason.
+        id: Random, unique; travels in the audit-log reason. "": made by somebody else, who left no id.
         started: When it was persisted (wall time, UTC).
         ended: When its outcome was known to be unknown; None while in flight or if a crash ended it.
         misses: When earlier resolutions found nothing.

@@ -1,0 +1,94 @@
+"""Who claims which external resource.
+
+Two managed objects with one external name would fight, and deleting the copy would delete the original's
+channel. So of all objects that may write, the oldest owns the name (creationTimestamp, then UID); the others
+write and delete nothing and say so. Objects that only observe neither own nor are hindered.
+
+The table is fed from the watch, and at once by the reconciler when it adopts or creates, so that two workers
+cannot take the same thing between a write and its echo.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from provider_discord.kube.resource import Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One object's claim on an external name."""
+
+    kind: str
+    key: Key
+    uid: str
+    created_at: datetime
+    writes: bool = True
+    """False: the object only observes."""
+
+    @property
+    def seniority(self) -> tuple[datetime, str]:
+        """Sorts the owner first."""
+        return (self.created_at, self.uid)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class Claims:
+    """External name -> claims, for each kind, over all namespaces. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._claims: dict[tuple[str, str], dict[Key, Claim]] = {}
+        self._names: dict[tuple[str, Key], str] = {}
+
+    def register(self, external_name: str, claim: Claim) -> Claim:
+        """Record the claim (an object has one at a time) and return the claim that owns the name now."""
+        with self._lock:
+            self._remove(claim.kind, claim.key)
+            self._claims.setdefault((claim.kind, external_name), {})[claim.key] = claim
+            self._names[(claim.kind, claim.key)] = external_name
+            return self._owner(claim.kind, external_name) or claim
+
+    def release(self, kind: str, key: Key) -> tuple[str, list[Claim]]:
+        """Forget an object's claim; return the name that it had ("": none) and who else claims it."""
+        with self._lock:
+            name = self._remove(kind, key)
+            return name, list(self._claims.get((kind, name), {}).values())
+
+    def owner(self, kind: str, external_name: str) -> Claim | None:
+        """Return who owns the name; None: nobody that writes claims it."""
+        with self._lock:
+            return self._owner(kind, external_name)
+
+    def claimed(self, kind: str, external_name: str) -> bool:
+        """Tell whether any object claims the name, observers included."""
+        with self._lock:
+            return bool(self._claims.get((kind, external_name)))
+
+    def claimants(self, kind: str, external_name: str) -> list[Claim]:
+        """Return all claims on the name, the oldest first."""
+        with self._lock:
+            return sorted(self._claims.get((kind, external_name), {}).values(), key=lambda c: c.seniority)
+
+    def name_of(self, kind: str, key: Key) -> str | None:
+        """Return the external name that an object claims."""
+        with self._lock:
+            return self._names.get((kind, key))
+
+    def _owner(self, kind: str, external_name: str) -> Claim | None:
+        writers = [claim for claim in self._claims.get((kind, external_name), {}).values() if claim.writes]
+        return min(writers, key=lambda claim: claim.seniority, default=None)
+
+    def _remove(self, kind: str, key: Key) -> str:
+        name = self._names.pop((kind, key), None)
+        if name is None:
+            return ""
+        claims = self._claims.get((kind, name), {})
+        claims.pop(key, None)
+        if not claims:
+            self._claims.pop((kind, name), None)
+        return name

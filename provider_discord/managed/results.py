@@ -1,0 +1,62 @@
+"""What a reconcile pass ends with: when to look again, and what that does to the backoff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from provider_discord.kube.workqueue import Priority
+
+
+class Outcome(Enum):
+    """How a pass counts in `controller_runtime_reconcile_total{result}`."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    REQUEUE = "requeue"
+    REQUEUE_AFTER = "requeue_after"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What to do next with the key. Make one with `forget`, `poll`, `after`, `requeue` or `failed`.
+
+    Attributes:
+        requeue_after_seconds: Look again then; None: nothing is due.
+        rate_limited: Look again after the key's exponential backoff instead.
+        forget: Start the backoff anew.
+        priority: The class in which the next look waits.
+        outcome: For the metrics.
+    """
+
+    requeue_after_seconds: float | None = None
+    rate_limited: bool = False
+    forget: bool = True
+    priority: Priority = Priority.RETRY
+    outcome: Outcome = Outcome.SUCCESS
+
+
+def forget() -> Result:
+    """Nothing more to do until something changes."""
+    return Result()
+
+
+def poll(seconds: float) -> Result:
+    """All is well, or nothing but time will tell: look again at the next poll."""
+    return Result(requeue_after_seconds=seconds, priority=Priority.POLL, outcome=Outcome.REQUEUE_AFTER)
+
+
+def after(seconds: float, *, failed: bool = False) -> Result:
+    """Look again at a known time; `failed` keeps the backoff where it is and counts as an error."""
+    outcome = Outcome.ERROR if failed else Outcome.REQUEUE_AFTER
+    return Result(requeue_after_seconds=seconds, forget=not failed, outcome=outcome)
+
+
+def requeue() -> Result:
+    """Look again after the backoff; nothing is wrong (a conflict, a create that has just been made)."""
+    return Result(rate_limited=True, forget=False, outcome=Outcome.REQUEUE)
+
+
+def failed() -> Result:
+    """Look again after the backoff, because something is wrong."""
+    return Result(rate_limited=True, forget=False, outcome=Outcome.ERROR)

@@ -7,7 +7,7 @@ page. So adding a field is one line, and no two places can disagree about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -58,8 +58,10 @@ class DiscordField:
         update: May stand in the PATCH.
         read: Is shown in ``status.atProvider``.
         plain: The table alone handles it. False: code in ``kinds`` does (overwrites, tags, images, order,
-            permissions, features, parent); the table then gives only the schema and the documentation.
-        normalise: What Discord makes of a desired value, given the channel's type; applied before comparing.
+            permissions, features, flags, colours, parent, type); the table then gives only the schema and the
+            documentation.
+        normalise: What Discord makes of a value, given the channel's type. Idempotent; applied to the desired
+            and to the observed value before they are compared, never to what is sent.
         empty: The JSON sent when the manifest's value is empty (``""`` or ``[]``), for example None;
             ``KEEP`` sends it as it stands.
         absent: What a null or missing key at Discord means, in the manifest's terms (``topic: null`` is "").
@@ -91,6 +93,23 @@ class ModelField:
     attribute: str
     discord: DiscordField | None
     info: FieldInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedField:
+    """One field that is shown in ``status.atProvider`` and is not in ``forProvider``, or looks different there.
+
+    Attributes:
+        key: The name in ``status.atProvider`` (camelCase).
+        name: The key in Discord's JSON; None: code in ``kinds`` works it out.
+        schema: Its OpenAPI schema, without the description.
+        description: What ``kubectl explain`` says.
+    """
+
+    key: str
+    name: str | None
+    schema: Mapping[str, Any]
+    description: str
 
 
 def fields_of(model: type[BaseModel]) -> Iterator[ModelField]:

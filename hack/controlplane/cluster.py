@@ -41,8 +41,7 @@ class ControlPlane:
     Args:
         controller_manager: also run the controllers that complete the deletion of namespaces, collect what
             owner references leave behind, and aggregate cluster roles.
-        crds: files, or folders of `*.yaml` files, whose CRDs are there before the controllers start. The garbage
-            collector looks for new kinds only every 30 s, so one who relies on owner references applies them here.
+        crds: files, or folders of `*.yaml` files, whose CRDs are applied at the start; see `apply_crds`.
         data_folder: where to keep everything. The objects in it survive to the next start, credentials and
             port do not. Without one, a temporary folder is used and removed by `stop()`.
         report: told what is being built, should something have to be.
@@ -241,6 +240,9 @@ class ControlPlane:
     def apply_crds(self, *paths: Path) -> list[str]:
         """Apply CRDs from files, or from folders of `*.yaml` files, wait until they are served, return their names.
 
+        The garbage collector looks for new kinds only every 30 s, so if there are any, the controller manager
+        is started anew: owner references then count at once.
+
         Raises:
             ApiRefused: the API server refuses one.
             ControlPlaneError: one was not established within 30 s, or there is something else in a file.
@@ -248,6 +250,7 @@ class ControlPlane:
         files = [
             file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])
         ]
+        known = {crd["metadata"]["name"] for crd in self.request("GET", _CRDS)["items"]}
         names: list[str] = []
         for file in files:
             for document in yaml.safe_load_all(file.read_text()):
@@ -270,6 +273,12 @@ class ControlPlane:
                     msg = f"the CRD {name} is not established after 30 s; see `kubectl describe crd {name}`"
                     raise ControlPlaneError(msg)
                 time.sleep(0.02)
+        manager = next(
+            (part for part in self._components if part.name == Tool.CONTROLLER_MANAGER.value), None
+        )
+        if manager is not None and not known.issuperset(names):
+            manager.stop(grace_seconds=_STOP_SECONDS)
+            self._run_controller_manager(manager)
         return names
 
     # How it is done.

@@ -152,7 +152,7 @@ def _cached(tool: Tool) -> Path:
 
 
 def _go() -> str:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    go = shutil.which("go")
     if go is None:
         msg = f"Go is needed to build the development control plane, and there is no `go` on the PATH. {_GO_HELP}"
         raise ToolMissing(msg)

@@ -1,0 +1,59 @@
+"""What every test can ask for: a real control plane, one a session, and a namespace of one's own.
+
+The fixtures build nothing: that takes minutes, which pytest would hide. `make test` builds first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from controlplane import ControlPlane, Tool, missing
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """etcd, kube-apiserver and kube-controller-manager, shared by the session's tests.
+
+    A test that stops the API server or counts what all of it holds starts its own `ControlPlane` instead.
+    """
+    require_tools()
+    with ControlPlane(controller_manager=True) as control_plane:
+        yield control_plane
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: ControlPlane) -> list[str]:
+    """The names of this provider's CRDs, which are served from then on."""
+    folder = REPOSITORY / "package" / "crds"
+    names = control_plane.apply_crds(folder)
+    assert names, f"there are no CRDs in {folder}; `make generate` writes them"
+    return names
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh namespace's name. It is deleted afterwards, which nobody waits for."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
+    name = f"{words}-{secrets.token_hex(3)}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    control_plane.request("POST", "/api/v1/namespaces", body=body)
+    yield name
+    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def require_tools() -> None:
+    """Skip, or in CI fail, where a program of the control plane has not been built."""
+    lacking = ", ".join(tool.value for tool in missing(Tool))
+    if not lacking:
+        return
+    reason = f"no {lacking} on this machine; `make tools` builds what is missing (about 5 minutes, once)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -30,32 +30,10 @@ def parse_parameters(definition: KindDefinition, for_provider: Mapping[str, Any]
     try:
         parameters = definition.parameters.model_validate(dict(for_provider))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InvalidField(
-            field=_path(first["loc"]),
-            value=first["input"],
-            remedy=_remedy(first["msg"]),
-        ) from None
+        raise InvalidField.of(error) from None
     if isinstance(parameters, ChannelParameters):
         check_channel(parameters)
     return parameters
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """Write a location as in manifests: ``permissionOverwrites[2].allow``."""
-    path = ""
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        else:
-            path += f".{part}" if path else part
-    return path
-
-
-def _remedy(message: str) -> str:
-    """Drop pydantic's own preface from a message."""
-    text = message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
 
 
 def check_channel(parameters: ChannelParameters, channel_type: ChannelType | None = None) -> None:

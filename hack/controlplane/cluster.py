@@ -440,5 +440,6 @@ def _serves(endpoint: Endpoint) -> bool:
 
 
 def _established(crd: Any) -> bool:
-    conditions = crd.get("status", {}).get("conditions", [])
+    # A CRD that nobody has looked at yet has `conditions: null`.
+    conditions = crd.get("status", {}).get("conditions") or []
     return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)

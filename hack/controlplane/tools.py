@@ -64,9 +64,9 @@ class Tool(enum.Enum):
 
 _SOURCES: Mapping[Tool, _Source] = {
     Tool.ETCD: _Source(_ETCD, _ETCD, 45),
-    Tool.APISERVER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-apiserver", 360),
-    Tool.CONTROLLER_MANAGER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-controller-manager", 75),
-    Tool.KUBECTL: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kubectl", 45),
+    Tool.APISERVER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-apiserver", 300),
+    Tool.CONTROLLER_MANAGER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-controller-manager", 60),
+    Tool.KUBECTL: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kubectl", 30),
 }
 
 _GO_HELP = (

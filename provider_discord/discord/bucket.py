@@ -1,0 +1,320 @@
+"""One rate-limit bucket: how many requests may be sent now, told from what answers said.
+
+Discord runs two kinds of bucket and one answer does not tell which (discord-api-docs#7680):
+
+* *fixed*: ``limit`` requests per window; all come back together at the window's end;
+* *sliding* (GCRA): one request comes back per ``period``; Reset-After is the time until all are back.
+
+An answer with Reset-After R, sent at s and received at r, says that "all are back" lies in [s+R, r+R], whatever
+the latency was, since the server wrote R somewhere between. Two such intervals decide by logic, not by a
+tolerance for jitter:
+
+* disjoint although the first window cannot have ended yet: the end moved, the bucket is *sliding*;
+* closer to each other than one period, which every further request would have moved it by: it is *fixed*.
+
+Until decided, the latest end counts, which is too early for neither. Only monotonic Reset-After is read, never
+X-RateLimit-Reset, which needs synchronised clocks.
+
+Tokens are ``lowest Remaining seen in this window - requests in flight``: right for answers out of order, and
+self-correcting as requests come back.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from .priority import Priority
+from .timings import DiscordTimings
+
+if TYPE_CHECKING:
+    from .ratelimit import Ticket
+
+_PRECISION_SECONDS = 0.005
+"""Headers are rounded to milliseconds; several roundings add up to less than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """The bucket headers of an answer.
+
+    Attributes:
+        limit: Requests per window.
+        remaining: Requests left.
+        reset_after: Seconds until all are back.
+        bucket: The bucket's hash, without the major parameter.
+    """
+
+    limit: int
+    remaining: int
+    reset_after: float
+    bucket: str
+
+    @classmethod
+    def parse(cls, headers: Mapping[str, str]) -> RateHeaders | None:
+        """Read them; None when one is missing or makes no sense (the limiter then assumes nothing).
+
+        Args:
+            headers: Names in lower case.
+        """
+        try:
+            found = cls(
+                limit=int(headers["x-ratelimit-limit"]),
+                remaining=int(headers["x-ratelimit-remaining"]),
+                reset_after=float(headers["x-ratelimit-reset-after"]),
+                bucket=headers["x-ratelimit-bucket"],
+            )
+        except (KeyError, ValueError):
+            return None
+        sane = found.limit > 0 and found.remaining >= 0 and 0 <= found.reset_after < math.inf and found.bucket
+        return found if sane else None
+
+
+class BucketKind(Enum):
+    """How requests come back."""
+
+    UNDECIDED = "undecided"
+    FIXED = "fixed"
+    SLIDING = "sliding"
+
+
+class Bucket:
+    """State of one bucket. Instants are monotonic seconds; not safe for threads."""
+
+    def __init__(self, *, name: str, hashed: bool, major: str, timings: DiscordTimings) -> None:
+        """Make a bucket of which nothing is known: it lets one request through at a time.
+
+        Args:
+            name: Discord's hash, or the route where that is not known yet.
+            hashed: Whether name is Discord's hash.
+            major: Value of the major parameter.
+            timings: Margin, and concurrency where there is no limit.
+        """
+        self.name = name
+        self.hashed = hashed
+        self.major = major
+        self.kind = BucketKind.UNDECIDED
+        self.limit: int | None = None
+        self.unlimited = False
+        self.probing = True
+        self.in_flight = 0
+        self.blocked_until = -math.inf
+        self.used_at = -math.inf
+        self.epoch = 0
+        self.queues: dict[Priority, list[Ticket]] = {priority: [] for priority in Priority}
+        self.members: set[tuple[str, str]] = set()
+        self.booked: dict[Hashable, float] = {}
+        self._margin = timings.reset_margin_seconds
+        self._concurrency = timings.unlimited_concurrency
+        self._remaining = 0
+        self._low = self._end = self._latest = -math.inf
+        self._live = False
+        self._previous = -math.inf
+        self._sample: tuple[float, float] | None = None
+        self._period = 0.0
+        self._length = 0.0
+        self._seen_remaining: int | None = None
+        self._taken = 0
+        self._foreign = 0
+
+    # Waiting tickets
+
+    def push(self, ticket: Ticket) -> None:
+        """Put a ticket in its class, in the order of its number (a requeued one keeps its place)."""
+        bisect.insort(self.queues[ticket.demand.priority], ticket, key=lambda waiting: waiting.number)
+
+    def waiting(self) -> int:
+        """Return how many tickets wait."""
+        return sum(len(queue) for queue in self.queues.values())
+
+    def ahead_of(self, ticket: Ticket, now: float) -> int:
+        """Return how many would be served before this ticket, those told to come back included."""
+        mine = ticket.demand.priority
+        ahead = 0
+        for priority, queue in self.queues.items():
+            if priority < mine:
+                ahead += len(queue)
+            elif priority is mine:
+                ahead += bisect.bisect_left(queue, ticket.number, key=lambda waiting: waiting.number)
+        self.booked = {who: until for who, until in self.booked.items() if until > now}
+        return ahead + sum(1 for who in self.booked if who != ticket.demand.identity)
+
+    # Tokens
+
+    def tokens(self, now: float) -> int:
+        """Return how many requests may be sent now; not above 0 means none."""
+        if now < self.blocked_until:
+            return 0
+        if self.unlimited:
+            return self._concurrency - self.in_flight
+        if self.probing or self.limit is None:
+            return 1 - self.in_flight
+        if self.kind is BucketKind.SLIDING:
+            return self.limit - self._used(now) - self.in_flight
+        self._roll(now)
+        return self._remaining - self.in_flight
+
+    def free_at(self, now: float, need: int = 1) -> float | None:
+        """Return the earliest instant at which there can be so many tokens; None when only an answer can tell."""
+        start = max(now, self.blocked_until)
+        if self.tokens(start) >= need and start > now:
+            return start
+        if self.tokens(now) >= need:
+            return now
+        if self.limit is None or self.unlimited or (self.probing and self.in_flight):
+            return start if start > now else None
+        if self.kind is BucketKind.SLIDING:
+            spare = self.limit - self.in_flight - need
+            at = self._latest + self._margin - spare * self._period
+            return max(start, at)
+        if not self._live:
+            return start if start > now else None
+        windows = max(0, math.ceil((need - self._remaining + self.in_flight) / self.limit) - 1)
+        return max(start, self._reset() + self._margin + windows * self._length)
+
+    def take(self, now: float) -> None:
+        """A request is about to be sent."""
+        self.in_flight += 1
+        self._taken += 1
+        self.used_at = now
+
+    def give_back(self) -> None:
+        """A taken token was not used: nothing was sent."""
+        self.in_flight -= 1
+        self._taken -= 1
+
+    # What came back. Each of these ends one request in flight.
+
+    def ended(self, *, counted: bool, unlimited: bool) -> None:
+        """A request ended without bucket headers.
+
+        Args:
+            counted: Discord may have counted it.
+            unlimited: It was a success, so a bucket that never showed headers has no limit.
+        """
+        self.in_flight -= 1
+        if self.limit is None:
+            self.unlimited = self.unlimited or unlimited
+        elif counted and self.kind is BucketKind.SLIDING:
+            self._latest += self._period
+        elif counted:
+            self._remaining -= 1
+
+    def answered(self, headers: RateHeaders, *, sent_at: float, received_at: float, epoch: int) -> None:
+        """A request ended with bucket headers.
+
+        Args:
+            headers: The headers.
+            sent_at: Just before it was sent.
+            received_at: When the headers were there.
+            epoch: ``self.epoch`` when it was granted.
+        """
+        self.in_flight -= 1
+        if headers.limit != self.limit:
+            self._forget(headers.limit)
+        self.probing = self.unlimited = False
+        low, end = sent_at + headers.reset_after, received_at + headers.reset_after
+        used = headers.limit - headers.remaining
+        if used > 0:
+            self._period = max(self._period, headers.reset_after / used)
+        if self.kind is BucketKind.SLIDING:
+            self._latest = max(self._latest, end)
+            return
+        self._roll(received_at)
+        if not self._live:
+            if epoch < self.epoch and low <= self._previous + _PRECISION_SECONDS:
+                self._remaining -= 1  # of the window before, or perhaps the first of this one
+                return
+            self._begin(low, end, headers)
+        elif low > self._end + _PRECISION_SECONDS:
+            if received_at < self._low:
+                self.kind = BucketKind.SLIDING
+                self._latest = max(self._latest, end)
+            else:
+                self._close()
+                self._begin(low, end, headers)
+                self._remaining = headers.remaining
+        elif end >= self._low - _PRECISION_SECONDS:
+            self._same_window(low, end, headers)
+
+    def exhausted(self, *, retry_after: float, now: float, headers: RateHeaders | None) -> None:
+        """A request was refused because the bucket is empty: wait, then probe with one request."""
+        self.in_flight -= 1
+        self.blocked_until = max(self.blocked_until, now + retry_after + self._margin)
+        if headers is not None:
+            self._forget(headers.limit)
+        else:
+            self._forget(self.limit)
+        self.probing = True
+        self.unlimited = False
+
+    def idle(self, now: float, seconds: float) -> bool:
+        """Tell whether nothing would be lost by forgetting this bucket."""
+        return (
+            self.in_flight == 0
+            and not self.waiting()
+            and now > max(self.used_at + seconds, self.blocked_until, self._latest)
+        )
+
+    def _used(self, now: float) -> int:
+        # A period that is too short makes this too large: `_latest`, where all are back, is the anchor.
+        busy = self._latest + self._margin - now
+        return math.ceil(busy / self._period - 1e-9) if busy > 0 and self._period > 0 else 0
+
+    def _reset(self) -> float:
+        return self._end if self.kind is BucketKind.FIXED else self._latest
+
+    def _roll(self, now: float) -> None:
+        if self._live and now >= self._reset() + self._margin:
+            self._close()
+            assert self.limit is not None
+            self._remaining = max(1, self.limit - self._foreign)
+
+    def _close(self) -> None:
+        """The window ended: see how much of it others took, and hold that much back in the next one."""
+        if self.limit is not None and self._seen_remaining is not None:
+            others = self.limit - self._seen_remaining - self._taken
+            self._foreign = max(others, self._foreign // 2, 0)
+        self._previous = self._reset()
+        self._live = False
+        self._seen_remaining = None
+        self._taken = self.in_flight
+        self._sample = None
+        self.epoch += 1
+
+    def _begin(self, low: float, end: float, headers: RateHeaders) -> None:
+        fresh = self._low == -math.inf
+        self._live = True
+        self._low, self._end, self._latest = low, end, end
+        self._sample = (low, end)
+        self._length = max(self._length, headers.reset_after)
+        self._seen_remaining = headers.remaining
+        self._remaining = headers.remaining if fresh else min(self._remaining, headers.remaining)
+
+    def _same_window(self, low: float, end: float, headers: RateHeaders) -> None:
+        self._remaining = min(self._remaining, headers.remaining)
+        self._seen_remaining = min(self._seen_remaining or 0, headers.remaining)
+        self._low = max(self._low, low)
+        self._end = min(self._end, end)
+        self._latest = max(self._latest, end)
+        if self.kind is BucketKind.UNDECIDED and self._sample is not None:
+            first_low, first_end = self._sample
+            apart = max(end - first_low, first_end - low)
+            if apart < 0.9 * self._period:
+                self.kind = BucketKind.FIXED
+
+    def _forget(self, limit: int | None) -> None:
+        """Start again from nothing but the limit."""
+        if self._live:
+            self._close()
+        self.limit = limit
+        self.kind = BucketKind.UNDECIDED
+        self._low = self._end = self._latest = -math.inf
+        self._live = False
+        self._period = self._length = 0.0
+        self._remaining = 0
+        self._foreign = 0

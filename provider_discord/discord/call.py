@@ -1,0 +1,486 @@
+"""One call, from the outside in: deadline, retry, guard and latches, circuit breaker, limiter, transport.
+
+Each layer does one thing, and the order is what makes them right together: every attempt pays a token of the
+limiter; a 429 belongs to the limiter and never reaches the retry; waiting and being turned away never reach the
+breaker; an open circuit spends no token. What was true before the wait for a turn is asked again after it.
+
+Only what is safe is repeated. A request with any method but POST may be repeated whatever happened to it; a POST
+only when it cannot have been executed. Else its outcome is ambiguous, and the caller has to find out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+import tenacity
+
+from .answers import decoded, is_cloudflare, parse_refusal, seconds_of
+from .breaker import Breaker
+from .errors import (
+    AmbiguousOutcome,
+    BadRequest,
+    Banned,
+    CircuitOpen,
+    DiscordError,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Scope,
+    TokenInvalid,
+    Unavailable,
+    api_error,
+)
+from .guard import ForbiddenBackoff, InvalidRequestGuard
+from .metrics import CallStatus, CircuitState, ClientMetrics, RetryReason
+from .options import CallOptions
+from .ratelimit import Demand, Limiter, Refusal, Ticket
+from .routes import CompiledRoute, ResourceType
+from .snowflake import EPOCH
+from .timings import DiscordTimings
+from .transport import Response, Sent, Transport, TransportFailure
+from .waiting import Turns
+
+_log = structlog.get_logger()
+_clients = itertools.count(1)
+_MAXIMUM_REASON = 512
+
+_STATUSES: tuple[tuple[type[DiscordError], CallStatus], ...] = (
+    (RateLimited, CallStatus.RATE_LIMITED),
+    (TokenInvalid, CallStatus.UNAUTHORIZED),
+    (Forbidden, CallStatus.FORBIDDEN),
+    (NotFound, CallStatus.NOT_FOUND),
+    (CircuitOpen, CallStatus.CIRCUIT_OPEN),
+    (AmbiguousOutcome, CallStatus.AMBIGUOUS),
+    (Banned, CallStatus.BANNED),
+    (BadRequest, CallStatus.BAD_REQUEST),
+)
+
+
+class _Attempt(Exception):
+    """An attempt failed in a way that the next one may not.
+
+    Attributes:
+        failure: What went wrong, in words.
+        reason: For metrics.
+        maybe_executed: Whether Discord can have done it.
+        sent_at: Wall clock before it was sent.
+    """
+
+    def __init__(self, failure: str, *, reason: RetryReason, maybe_executed: bool, sent_at: datetime) -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.reason = reason
+        self.maybe_executed = maybe_executed
+        self.sent_at = sent_at
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call on its way: what it is, and what is left of its time.
+
+    Attributes:
+        route: Where to.
+        json: Body.
+        params: Query.
+        headers: Further headers.
+        demand: The same for the limiter.
+        deadline: Monotonic instant.
+        wait_seconds: How long it may still wait for turns.
+        sent_at: Wall clock just before the last request was sent.
+    """
+
+    route: CompiledRoute
+    json: Any
+    params: Mapping[str, Any]
+    headers: Mapping[str, str]
+    demand: Demand
+    deadline: float
+    wait_seconds: float
+    sent_at: datetime = EPOCH
+
+    def patience(self, now: float) -> float:
+        """Return how long it may wait for a turn now."""
+        return max(0.0, min(self.wait_seconds, self.deadline - now))
+
+
+class _Deadline(tenacity.stop.stop_base):
+    """Stops retries that would begin after the deadline."""
+
+    def __init__(self, deadline: float, now: Callable[[], float]) -> None:
+        self._deadline = deadline
+        self._now = now
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return self._now() + retry_state.upcoming_sleep >= self._deadline
+
+
+class Caller:
+    """The layers of one token."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        guard: InvalidRequestGuard,
+        timings: DiscordTimings,
+        metrics: ClientMetrics,
+        now: Callable[[], float],
+        wall: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = transport
+        self._guard = guard
+        self._timings = timings
+        self._metrics = metrics
+        self._now = now
+        self._wall = wall
+        self._sleep = sleep
+        self._id = str(next(_clients))
+        self._turns = Turns(Limiter(timings=timings), now=now, on_change=self._limiter_changed)
+        self._forbidden = ForbiddenBackoff(timings=timings)
+        self._breakers = {
+            kind: Breaker(kind, timings=timings, on_change=self._circuit_changed) for kind in ResourceType
+        }
+        for kind in ResourceType:
+            self._circuit_changed(kind, CircuitState.CLOSED, CircuitState.CLOSED)
+        self._idle = threading.Condition()
+        self._calls = 0
+        self._closed = False
+        self._token_rejected = False
+
+    @property
+    def token_rejected(self) -> bool:
+        """Whether Discord answered 401."""
+        return self._token_rejected
+
+    def forgive(self) -> None:
+        """Forget all repeated 403s."""
+        self._forbidden.clear()
+
+    def parked_fields(self, route: CompiledRoute) -> list[tuple[frozenset[str], float]]:
+        """Return the sub-limits in force on this route and major."""
+        return self._turns.parked_fields(route.route.name, route.major)
+
+    def close(self, grace_seconds: float) -> bool:
+        """See DiscordClient.close."""
+        with self._idle:
+            first, self._closed = not self._closed, True
+        self._turns.close()
+        with self._idle:
+            finished = self._idle.wait_for(lambda: self._calls == 0, timeout=grace_seconds)
+        self._transport.close()
+        if first and self._token_rejected:
+            self._metrics.token_changed(client=self._id, rejected=False)
+        if not finished:
+            _log.warning("closed with requests under way", calls=self._calls)
+        return finished
+
+    def call(
+        self,
+        route: CompiledRoute,
+        *,
+        json: Any,
+        params: Mapping[str, Any] | None,
+        options: CallOptions,
+    ) -> Any:
+        """Make the call and return the decoded body. See DiscordClient.request."""
+        with self._idle:
+            if self._closed:
+                raise Unavailable(retry_after=1.0, route=route.route.name, cause="the client is closed")
+            self._calls += 1
+        started = self._now()
+        status = CallStatus.UNAVAILABLE
+        try:
+            body = self._with_retries(self._prepare(route, json, params, options))
+            status = CallStatus.SUCCESS
+        except DiscordError as exc:
+            status = next((known for kind, known in _STATUSES if isinstance(exc, kind)), status)
+            raise
+        else:
+            return body
+        finally:
+            self._metrics.call_finished(
+                resource_type=route.route.resource_type,
+                operation=route.route.operation,
+                status=status,
+                seconds=self._now() - started,
+            )
+            with self._idle:
+                self._calls -= 1
+                self._idle.notify_all()
+
+    # Deadline and retry
+
+    def _prepare(
+        self, route: CompiledRoute, json: Any, params: Mapping[str, Any] | None, options: CallOptions
+    ) -> _Call:
+        t, o = self._timings, options
+        reason = route.route.audit_reason and o.reason
+        deadline_seconds = t.deadline_seconds if o.deadline_seconds is None else o.deadline_seconds
+        return _Call(
+            route=route,
+            json=json,
+            params={key: value for key, value in (params or {}).items() if value is not None},
+            headers={"X-Audit-Log-Reason": audit_reason(reason)} if reason else {},
+            demand=_demand(route, json, options),
+            deadline=self._now() + deadline_seconds,
+            wait_seconds=t.max_wait_seconds if o.max_wait_seconds is None else o.max_wait_seconds,
+        )
+
+    def _with_retries(self, call: _Call) -> Any:
+        t, route = self._timings, call.route.route
+        earlier: list[_Attempt] = []
+
+        def before_sleep(state: tenacity.RetryCallState) -> None:
+            failed = state.outcome.exception() if state.outcome else None
+            if isinstance(failed, _Attempt):
+                earlier.append(failed)
+                self._metrics.retried(reason=failed.reason)
+                _log.debug("retrying", route=route.name, attempt=state.attempt_number, cause=failed.failure)
+
+        def may_repeat(failed: BaseException) -> bool:
+            return isinstance(failed, _Attempt) and (route.idempotent or not failed.maybe_executed)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(may_repeat),
+            stop=tenacity.stop_after_attempt(t.max_attempts) | _Deadline(call.deadline, self._now),
+            wait=tenacity.wait_exponential_jitter(
+                initial=t.retry_initial_seconds, max=t.retry_maximum_seconds, jitter=t.retry_initial_seconds
+            ),
+            sleep=self._sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+        failure: DiscordError
+        try:
+            return retrying(self._attempt, call)
+        except NotFound:
+            if route.method == "DELETE" and any(failed.maybe_executed for failed in earlier):
+                return None  # an attempt before this one did it
+            raise
+        except _Attempt as failed:
+            failure = self._give_up(call, failed)
+        raise failure
+
+    def _give_up(self, call: _Call, failed: _Attempt) -> DiscordError:
+        route = call.route.route
+        if route.idempotent or not failed.maybe_executed:
+            return Unavailable(
+                retry_after=self._timings.unavailable_retry_seconds, route=route.name, cause=failed.failure
+            )
+        _log.warning("outcome of a create is unknown", route=route.name, cause=failed.failure)
+        return AmbiguousOutcome(
+            route=route.name, sent_at=failed.sent_at, ended_at=self._wall(), cause=failed.failure
+        )
+
+    # One attempt
+
+    def _attempt(self, call: _Call) -> Any:
+        now, demand = self._now(), call.demand
+        self._check_token()
+        self._forbidden.admit(str(demand.identity), priority=demand.priority, now=now)
+        self._guard.admit(priority=demand.priority, route=demand.route, now=now)
+        breaker = self._breakers[call.route.route.resource_type]
+        try:
+            permit = breaker.admit(now)
+        except CircuitOpen:
+            self._guard.unanswered()
+            raise
+        failure: _Attempt
+        try:
+            response = self._in_turn(call, lambda: breaker.check(permit, self._now()))
+        except TransportFailure as failed:
+            breaker.failure(permit, self._now())
+            self._guard.unanswered()
+            maybe = failed.sent is Sent.MAYBE
+            failure = _Attempt(str(failed), reason=failed.reason, maybe_executed=maybe, sent_at=call.sent_at)
+        except BaseException:
+            breaker.abandon(permit)
+            self._guard.unanswered()
+            raise
+        else:
+            if response.status >= 500:
+                breaker.failure(permit, self._now())
+            else:
+                breaker.success(permit)
+            self._guard.answered()
+            return self._result(call, response)
+        raise failure
+
+    def _in_turn(self, call: _Call, check_breaker: Callable[[], None]) -> Response:
+        """Wait for a turn and send; hand every 429 back to the limiter until there is another answer.
+
+        Raises:
+            TransportFailure: No complete answer came.
+            DiscordError: It never got its turn, or is no longer welcome.
+        """
+        since = self._now()
+        ticket = self._turns.acquire(call.demand, max_wait_seconds=call.patience(since))
+        while True:
+            waited = self._now() - since
+            call.wait_seconds -= waited
+            self._metrics.waited(priority=call.demand.priority, seconds=waited)
+            try:
+                self._check_token()
+                self._guard.check_ban(self._now())
+                check_breaker()
+                response = self._send(call)
+            except TransportFailure as failed:
+                if failed.sent is Sent.NO:
+                    self._turns.cancel(ticket)
+                else:
+                    self._turns.complete(ticket, now=self._now(), headers=None, ok=False, sent_at=0.0)
+                raise
+            except BaseException:
+                self._turns.cancel(ticket)
+                raise
+            refusal = self._refusal(call, response, ticket)
+            if refusal is None:
+                self._turns.complete(
+                    ticket,
+                    now=response.received_at,
+                    headers=response.headers,
+                    ok=200 <= response.status < 300,
+                    sent_at=response.sent_at,
+                )
+                return response
+            since = self._now()
+            self._turns.refused(
+                ticket,
+                now=response.received_at,
+                headers=response.headers,
+                refusal=refusal,
+                max_wait_seconds=call.patience(since),
+            )
+
+    def _send(self, call: _Call) -> Response:
+        status = 0
+        call.sent_at = self._wall()
+        try:
+            response = self._transport.send(
+                method=call.route.route.method,
+                path=call.route.path,
+                json=call.json,
+                params=call.params,
+                headers=call.headers,
+                deadline=call.deadline,
+            )
+            status = response.status
+            return response
+        finally:
+            self._metrics.request_sent(
+                resource_type=call.route.route.resource_type,
+                operation=call.route.route.operation,
+                status=status,
+            )
+
+    def _refusal(self, call: _Call, response: Response, ticket: Ticket) -> Refusal | None:
+        """Return what a 429 says, None for any other answer.
+
+        Raises:
+            Banned: Cloudflare answered in Discord's place. The ticket is spent.
+        """
+        if response.status not in {403, 429}:
+            return None
+        now, body = response.received_at, decoded(response)
+        if is_cloudflare(response, body):
+            self._guard.record(now)
+            self._turns.complete(ticket, now=now, headers=None, ok=False, sent_at=0.0)
+            wait = seconds_of(response.headers.get("retry-after")) or 0.0
+            raise Banned(retry_after=self._guard.ban(retry_after=wait, now=now))
+        if response.status != 429:
+            return None
+        refusal = parse_refusal(response.headers, body)
+        self._guard.answered()
+        if refusal.scope is not Scope.SHARED:
+            self._guard.record(now)
+        self._metrics.rate_limited(scope=refusal.scope)
+        _log.warning(
+            "rate limited by Discord (429)",
+            route=call.demand.route,
+            scope=refusal.scope.value,
+            retry_after=refusal.retry_after,
+        )
+        return refusal
+
+    def _result(self, call: _Call, response: Response) -> Any:
+        """Turn a complete answer into what the caller gets.
+
+        Raises:
+            DiscordError: By status.
+            _Attempt: 5xx, or a body that is not JSON where JSON belongs.
+        """
+        body, identity = decoded(response), str(call.demand.identity)
+        good, garbled = 200 <= response.status < 300, isinstance(body, str)
+        if good and not garbled:
+            self._forbidden.allowed(identity)
+            return body
+        error = api_error(status=response.status, body=body, route=call.demand.route)
+        if response.status >= 500 or good or (garbled and response.status == 401):
+            text = str(error) if response.status >= 500 else "the answer was not JSON"
+            raise _Attempt(text, reason=RetryReason.SERVER_ERROR, maybe_executed=True, sent_at=call.sent_at)
+        if response.status == 401:
+            self._guard.record(response.received_at)
+            self._reject_token()
+            raise TokenInvalid from error
+        if isinstance(error, Forbidden):
+            self._guard.record(response.received_at)
+            self._forbidden.refused(identity, error, now=response.received_at)
+        raise error
+
+    # Latches and measurements
+
+    def _check_token(self) -> None:
+        if self._token_rejected:
+            raise TokenInvalid
+
+    def _reject_token(self) -> None:
+        with self._idle:
+            first, self._token_rejected = not self._token_rejected, True
+        if first:
+            _log.warning("bot token rejected by Discord (401): nothing more is sent with it")
+            self._metrics.token_changed(client=self._id, rejected=True)
+
+    def _limiter_changed(self, *, in_flight: int, waiting: int, buckets: int, parked: int) -> None:
+        self._metrics.limiter_changed(
+            client=self._id, in_flight=in_flight, waiting=waiting, buckets=buckets, parked=parked
+        )
+
+    def _circuit_changed(self, kind: ResourceType, before: CircuitState, after: CircuitState) -> None:
+        self._metrics.circuit_changed(client=self._id, resource_type=kind, before=before, after=after)
+
+
+def audit_reason(text: str) -> str:
+    """Encode a reason for X-Audit-Log-Reason: URL-encoded UTF-8, at most 512 characters so, cut between characters."""
+    encoded = ""
+    for character in text:
+        piece = quote(character, safe="")
+        if len(encoded) + len(piece) > _MAXIMUM_REASON:
+            break
+        encoded += piece
+    return encoded
+
+
+def _demand(route: CompiledRoute, json: Any, options: CallOptions) -> Demand:
+    identity = f"{route.route.method} {route.path}"
+    fields: frozenset[str] = frozenset()
+    if isinstance(json, Mapping):
+        if route.route.method == "POST":  # creates share a path; the name tells them apart
+            identity += f" {json.get('name', '')}"
+        else:
+            fields = frozenset(json)
+    return Demand(
+        route=route.route.name,
+        major=route.major,
+        fields=fields,
+        priority=options.priority,
+        identity=identity,
+    )

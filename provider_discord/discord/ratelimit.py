@@ -1,0 +1,453 @@
+"""The limiter of one token: who may send now, who waits, and what an answer teaches. Pure decisions, no threads.
+
+Discord limits requests in *buckets*. Which bucket a route belongs to is only known from the hash in an answer;
+the bucket proper is (hash, major parameter), the major parameter being the channel or guild in the path. Above
+all buckets stands the global limit of 50 requests a second.
+
+* A (route, major) of which nothing is known sends one *probe*; the others wait for what its answer says. Probes of
+  different majors run side by side.
+* A global slot is held from sending until one second after the answer. Whatever the latency does, no window of
+  one second at the server then sees more than the limit.
+* A 429 is answered here and nowhere else: the ticket goes back to its old place, and what is blocked is what the
+  429 was about: everything (global), one bucket (user), one route and major (shared), or some fields of it
+  (*sub-limit*: a 429 with Remaining > 0, such as two changes of a channel's name in ten minutes).
+* Classes go before each other (``Priority``); a ticket moves up one class for every ``ageing_seconds`` waited, so
+  that nothing starves. Polls leave a reserve: the last token of a bucket and the last fifth of what is global.
+
+Instants are monotonic seconds handed in as ``now``; ``waiting`` is the thread shell around this.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .bucket import Bucket, RateHeaders
+from .errors import Scope
+from .priority import Priority
+from .timings import DiscordTimings
+
+_RESERVE = 5
+_SWEEP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What somebody wants to send.
+
+    Attributes:
+        route: Method and template.
+        major: Value of the major parameter.
+        fields: Fields of the body, which sub-limits are about; empty where the body is all or nothing.
+        priority: Class.
+        identity: Tells this piece of work from others, so that being told to come back twice counts once.
+    """
+
+    route: str
+    major: str
+    fields: frozenset[str] = frozenset()
+    priority: Priority = Priority.RETRY
+    identity: Hashable = None
+
+
+class TicketState(Enum):
+    """Where a ticket is."""
+
+    WAITING = "waiting"
+    GRANTED = "granted"
+    DONE = "done"
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A place in the queue, then leave to send.
+
+    Attributes:
+        demand: What for.
+        number: Order of arrival.
+        arrived_at: When.
+        bucket: Where it waits or what it took from.
+        state: Where it is.
+        epoch: The bucket's when it was granted.
+        refused_by: Scope of the last 429 that it met.
+    """
+
+    demand: Demand
+    number: int
+    arrived_at: float
+    bucket: Bucket
+    state: TicketState = TicketState.WAITING
+    epoch: int = 0
+    refused_by: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A 429 of Discord.
+
+    Attributes:
+        scope: USER, GLOBAL, SHARED or SUBLIMIT.
+        retry_after: Seconds.
+    """
+
+    scope: Scope
+    retry_after: float
+
+
+@dataclass(slots=True)
+class _Parked:
+    """Some fields of a (route, major) that have to wait; no field means all."""
+
+    fields: frozenset[str]
+    until: float
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """When a ticket's turn can come at the earliest.
+
+    Attributes:
+        seconds: From now.
+        scope: What it waits for.
+        fields: For a sub-limit.
+    """
+
+    seconds: float
+    scope: Scope
+    fields: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Global:
+    in_flight: int = 0
+    held: deque[float] = field(default_factory=deque)
+    blocked_until: float = -math.inf
+
+
+class Limiter:
+    """Decides who may send. Not safe for threads; see ``waiting.Turns``."""
+
+    def __init__(self, *, timings: DiscordTimings) -> None:
+        self._timings = timings
+        self._numbers = itertools.count()
+        self._hashes: dict[str, str] = {}
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._assigned: dict[tuple[str, str], Bucket] = {}
+        self._waiting: set[Bucket] = set()
+        self._in_flight: set[Ticket] = set()
+        self._parked: dict[tuple[str, str], list[_Parked]] = {}
+        self._global = _Global()
+        self._swept_at = -math.inf
+
+    # Numbers for metrics
+
+    @property
+    def in_flight(self) -> int:
+        """Requests granted and not ended."""
+        return self._global.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Tickets waiting."""
+        return sum(bucket.waiting() for bucket in self._waiting)
+
+    @property
+    def buckets(self) -> int:
+        """Buckets known."""
+        return len(self._buckets)
+
+    @property
+    def parked(self) -> int:
+        """Sub-limits and shared limits in force (at the last sweep)."""
+        return sum(len(entries) for entries in self._parked.values())
+
+    # The way of a ticket
+
+    def submit(self, demand: Demand, now: float) -> Ticket:
+        """Queue a demand. Call ``pump`` next."""
+        bucket = self._assign(demand.route, demand.major)
+        if demand.identity is not None:
+            bucket.booked.pop(demand.identity, None)
+        ticket = Ticket(demand, next(self._numbers), now, bucket)
+        self._enqueue(ticket)
+        return ticket
+
+    def pump(self, now: float) -> list[Ticket]:
+        """Grant what can be granted now, best first; the caller sends it."""
+        self._sweep(now)
+        granted: list[Ticket] = []
+        if now < self._global.blocked_until:
+            return granted
+        heap = [entry for bucket in self._waiting if (entry := self._candidate(bucket, now))]
+        heapq.heapify(heap)
+        while heap:
+            level, _, ticket = heapq.heappop(heap)
+            free = self._free()
+            if free <= 0:
+                break
+            if level >= Priority.POLL and free <= self._reserve():
+                continue
+            self._grant(ticket, now)
+            granted.append(ticket)
+            entry = self._candidate(ticket.bucket, now)
+            if entry:
+                heapq.heappush(heap, entry)
+        return granted
+
+    def next_at(self, now: float) -> float | None:
+        """Return when ``pump`` can grant more without anything coming back; None when never."""
+        if not self._waiting:
+            return None
+        instants = [self._global.blocked_until]
+        if self._global.held:
+            instants.append(self._global.held[0])
+        for bucket in self._waiting:
+            for need in (1, 2):
+                free_at = bucket.free_at(now, need)
+                if free_at is not None:
+                    instants.append(free_at)
+            for queue in bucket.queues.values():
+                if queue:
+                    waited = now - queue[0].arrived_at
+                    ages = math.floor(waited / self._timings.ageing_seconds) + 1
+                    instants.append(queue[0].arrived_at + ages * self._timings.ageing_seconds)
+            for member in bucket.members:
+                instants.extend(entry.until for entry in self._parked.get(member, ()))
+        later = [instant for instant in instants if instant > now]
+        return min(later, default=None)
+
+    def estimate(self, ticket: Ticket, now: float) -> Estimate:
+        """Return when a waiting ticket's turn can come, counting those before it. A lower bound, mostly close."""
+        bucket = ticket.bucket
+        best = Estimate(0.0, ticket.refused_by or Scope.USER)
+        parked = self._blocking(ticket.demand, now)
+        if parked is not None:
+            best = Estimate(parked.until - now, parked.scope, parked.fields)
+        free_at = bucket.free_at(now, bucket.ahead_of(ticket, now) + 1)
+        if free_at is not None and free_at - now > best.seconds:
+            best = Estimate(free_at - now, Scope.USER)
+        over_all = self._global_wait(now)
+        if over_all > best.seconds:
+            best = Estimate(over_all, Scope.GLOBAL)
+        return best
+
+    def book(self, demand: Demand, until: float) -> None:
+        """Somebody was told to come back then: count it as ahead of who asks meanwhile, so that turns spread."""
+        bucket = self._assigned.get((demand.route, demand.major))
+        if bucket is not None and demand.identity is not None:
+            bucket.booked[demand.identity] = until
+
+    def cancel(self, ticket: Ticket, now: float) -> None:
+        """Leave the queue, or give back an unused grant: nothing was sent. Does nothing for a done ticket."""
+        if ticket.state is TicketState.WAITING:
+            self._dequeue(ticket)
+        elif ticket.state is TicketState.GRANTED:
+            ticket.bucket.give_back()
+            self._global.in_flight -= 1
+            self._in_flight.discard(ticket)
+        ticket.state = TicketState.DONE
+        ticket.bucket.used_at = now
+
+    def complete(
+        self, ticket: Ticket, *, now: float, headers: Mapping[str, str] | None, ok: bool, sent_at: float
+    ) -> None:
+        """A granted request ended other than by 429.
+
+        Args:
+            ticket: Its ticket.
+            now: When the answer's headers were there, or the failure was noticed.
+            headers: The answer's, names in lower case; None when none came.
+            ok: Whether it was a success (2xx).
+            sent_at: Just before it was sent.
+        """
+        rate = RateHeaders.parse(headers) if headers is not None else None
+        if rate is not None:
+            self._learn(ticket, rate)
+        self._release(ticket, now)
+        ticket.state = TicketState.DONE
+        if rate is None:
+            ticket.bucket.ended(counted=True, unlimited=ok)
+        else:
+            ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
+
+    def refused(self, ticket: Ticket, *, now: float, headers: Mapping[str, str], refusal: Refusal) -> None:
+        """A granted request was answered 429; it waits again, at its old place."""
+        rate = RateHeaders.parse(headers)
+        if rate is not None:
+            self._learn(ticket, rate)
+        self._release(ticket, now)
+        ticket.refused_by = refusal.scope
+        until = now + refusal.retry_after + self._timings.reset_margin_seconds
+        bucket, demand = ticket.bucket, ticket.demand
+        match refusal.scope:
+            case Scope.GLOBAL:
+                self._global.blocked_until = max(self._global.blocked_until, until)
+                bucket.ended(counted=False, unlimited=False)
+            case Scope.SHARED | Scope.SUBLIMIT:
+                fields = demand.fields if refusal.scope is Scope.SUBLIMIT else frozenset[str]()
+                self._park(demand, _Parked(fields, until, refusal.scope))
+                bucket.ended(counted=True, unlimited=False)
+            case _:
+                bucket.exhausted(retry_after=refusal.retry_after, now=now, headers=rate)
+        ticket.state = TicketState.WAITING
+        self._enqueue(ticket)
+
+    def parked_fields(self, route: str, major: str, now: float) -> list[tuple[frozenset[str], float]]:
+        """Return the sub-limits in force on a route and major: the fields and the seconds left."""
+        return [
+            (entry.fields, entry.until - now)
+            for entry in self._parked.get((route, major), ())
+            if entry.until > now and entry.scope is Scope.SUBLIMIT
+        ]
+
+    # Inside
+
+    def _free(self) -> int:
+        slots = self._timings.global_per_second - self._global.in_flight - len(self._global.held)
+        return min(slots, self._timings.max_in_flight - self._global.in_flight)
+
+    def _reserve(self) -> int:
+        return min(self._timings.global_per_second, self._timings.max_in_flight) // _RESERVE
+
+    def _candidate(self, bucket: Bucket, now: float) -> tuple[int, int, Ticket] | None:
+        tokens = bucket.tokens(now)
+        if tokens < 1:
+            return None
+        restricted = any(member in self._parked for member in bucket.members)
+        best: tuple[int, int, Ticket] | None = None
+        for queue in bucket.queues.values():
+            for ticket in queue:
+                if restricted and self._blocking(ticket.demand, now) is not None:
+                    continue
+                level = self._level(ticket, now)
+                last = tokens == 1 and bucket.limit is not None and bucket.limit > 1 and not bucket.probing
+                if level >= Priority.POLL and last:
+                    break
+                if best is None or (level, ticket.number) < best[:2]:
+                    best = (level, ticket.number, ticket)
+                break
+        return best
+
+    def _level(self, ticket: Ticket, now: float) -> int:
+        aged = int((now - ticket.arrived_at) / self._timings.ageing_seconds)
+        return max(0, ticket.demand.priority - aged)
+
+    def _grant(self, ticket: Ticket, now: float) -> None:
+        self._dequeue(ticket)
+        ticket.state = TicketState.GRANTED
+        ticket.bucket.take(now)
+        ticket.epoch = ticket.bucket.epoch
+        self._global.in_flight += 1
+        self._in_flight.add(ticket)
+
+    def _release(self, ticket: Ticket, now: float) -> None:
+        self._in_flight.discard(ticket)
+        self._global.in_flight -= 1
+        self._global.held.append(now + self._timings.global_hold_seconds)
+        ticket.bucket.used_at = now
+
+    def _global_wait(self, now: float) -> float:
+        blocked = max(0.0, self._global.blocked_until - now)
+        if self._free() > 0 or not self._global.held:
+            return blocked
+        return max(blocked, self._global.held[0] - now)
+
+    def _enqueue(self, ticket: Ticket) -> None:
+        ticket.bucket.push(ticket)
+        self._waiting.add(ticket.bucket)
+
+    def _dequeue(self, ticket: Ticket) -> None:
+        ticket.bucket.queues[ticket.demand.priority].remove(ticket)
+        if not ticket.bucket.waiting():
+            self._waiting.discard(ticket.bucket)
+
+    def _blocking(self, demand: Demand, now: float) -> _Parked | None:
+        """Return what parks this demand longest: a block of fields that are all in its body."""
+        entries = self._parked.get((demand.route, demand.major), ())
+        live = [entry for entry in entries if entry.until > now and entry.fields <= demand.fields]
+        return max(live, key=lambda entry: entry.until, default=None)
+
+    def _park(self, demand: Demand, parked: _Parked) -> None:
+        entries = self._parked.setdefault((demand.route, demand.major), [])
+        entries[:] = [entry for entry in entries if entry.fields != parked.fields]
+        entries.append(parked)
+
+    # Which bucket
+
+    def _assign(self, route: str, major: str) -> Bucket:
+        bucket = self._assigned.get((route, major))
+        if bucket is None:
+            known = self._hashes.get(route)
+            bucket = self._bucket(known or route, hashed=known is not None, major=major)
+            self._assigned[route, major] = bucket
+            bucket.members.add((route, major))
+        return bucket
+
+    def _bucket(self, name: str, *, hashed: bool, major: str) -> Bucket:
+        # A route holds a space and a hash does not, so the names cannot meet.
+        bucket = self._buckets.get((name, major))
+        if bucket is None:
+            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings)
+            self._buckets[name, major] = bucket
+        return bucket
+
+    def _learn(self, ticket: Ticket, rate: RateHeaders) -> None:
+        """Move a route's tickets to the bucket that the answer names, and guess the same for its other majors."""
+        route, major = ticket.demand.route, ticket.demand.major
+        news = self._hashes.get(route) != rate.bucket
+        self._hashes[route] = rate.bucket
+        if ticket.bucket.name != rate.bucket:
+            self._move(route, major, rate.bucket)
+        if news:
+            guesses = [key for key, bucket in self._assigned.items() if key[0] == route and not bucket.hashed]
+            for _, other in guesses:
+                self._move(route, other, rate.bucket)
+
+    def _move(self, route: str, major: str, name: str) -> None:
+        old = self._assigned[route, major]
+        new = self._bucket(name, hashed=True, major=major)
+        if old is new:
+            return
+        self._assigned[route, major] = new
+        old.members.discard((route, major))
+        new.members.add((route, major))
+        new.used_at = max(new.used_at, old.used_at)
+        for queue in old.queues.values():
+            moving = [
+                ticket for ticket in queue if (ticket.demand.route, ticket.demand.major) == (route, major)
+            ]
+            for ticket in moving:
+                queue.remove(ticket)
+                ticket.bucket = new
+                self._enqueue(ticket)
+        for ticket in self._in_flight:
+            if ticket.bucket is old and (ticket.demand.route, ticket.demand.major) == (route, major):
+                ticket.bucket = new
+                ticket.epoch = new.epoch
+                old.in_flight -= 1
+                new.in_flight += 1
+        if not old.waiting():
+            self._waiting.discard(old)
+
+    def _sweep(self, now: float) -> None:
+        held = self._global.held
+        while held and held[0] <= now:
+            held.popleft()
+        if now - self._swept_at < _SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        for key, entries in list(self._parked.items()):
+            entries[:] = [entry for entry in entries if entry.until > now]
+            if not entries:
+                del self._parked[key]
+        for name, bucket in list(self._buckets.items()):
+            if bucket.idle(now, self._timings.bucket_idle_seconds):
+                del self._buckets[name]
+                for member in bucket.members:
+                    self._assigned.pop(member, None)

@@ -1,0 +1,186 @@
+"""Threads waiting for their turn: the thin shell around the limiter.
+
+Every call of the limiter happens under one lock and is followed by a pump; who is granted is woken through an
+event of its own. One timer thread, started when somebody first has to wait, pumps when time alone frees something.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import NoReturn, Protocol
+
+from .errors import RateLimited, Unavailable
+from .ratelimit import Demand, Limiter, Refusal, Ticket, TicketState
+
+_SHORTEST_RETRY_SECONDS = 0.1
+
+
+class OnLimiterChange(Protocol):
+    """Told the limiter's numbers."""
+
+    def __call__(self, *, in_flight: int, waiting: int, buckets: int, parked: int) -> None:
+        """Take them."""
+
+
+class Turns:
+    """Lets threads wait for leave to send."""
+
+    def __init__(
+        self, limiter: Limiter, *, now: Callable[[], float], on_change: OnLimiterChange | None = None
+    ) -> None:
+        """Wrap a limiter.
+
+        Args:
+            limiter: Nobody else may call it.
+            now: Monotonic clock in real seconds.
+            on_change: Told the limiter's numbers after each change.
+        """
+        self._limiter = limiter
+        self._now = now
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._timer_news = threading.Condition(self._lock)
+        self._timer: threading.Thread | None = None
+        self._timer_at: float | None = None
+        self._events: dict[Ticket, threading.Event] = {}
+        self._closed = False
+
+    def acquire(self, demand: Demand, *, max_wait_seconds: float) -> Ticket:
+        """Wait for leave to send. Give the ticket back through complete, refused or cancel.
+
+        Raises:
+            RateLimited: It would take, or took, longer than allowed.
+            Unavailable: The client is closing.
+        """
+        with self._lock:
+            self._check_open(demand)
+            ticket = self._limiter.submit(demand, self._now())
+            self._pump()
+        self._wait(ticket, max_wait_seconds)
+        return ticket
+
+    def refused(
+        self,
+        ticket: Ticket,
+        *,
+        now: float,
+        headers: Mapping[str, str],
+        refusal: Refusal,
+        max_wait_seconds: float,
+    ) -> None:
+        """Discord answered 429: wait again with the same ticket.
+
+        Raises:
+            RateLimited: It would take, or took, longer than allowed; the ticket is spent.
+            Unavailable: The client is closing.
+        """
+        with self._lock:
+            self._limiter.refused(ticket, now=now, headers=headers, refusal=refusal)
+            self._pump()
+        self._wait(ticket, max_wait_seconds)
+
+    def complete(
+        self, ticket: Ticket, *, now: float, headers: Mapping[str, str] | None, ok: bool, sent_at: float
+    ) -> None:
+        """The request ended other than by 429; see Limiter.complete."""
+        with self._lock:
+            self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at)
+            self._pump()
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Nothing was sent after all."""
+        with self._lock:
+            self._limiter.cancel(ticket, self._now())
+            self._pump()
+
+    def parked_fields(self, route: str, major: str) -> list[tuple[frozenset[str], float]]:
+        """Return the sub-limits in force; see Limiter.parked_fields."""
+        with self._lock:
+            return self._limiter.parked_fields(route, major, self._now())
+
+    def close(self) -> None:
+        """Send everybody who waits away, and stop the timer."""
+        with self._lock:
+            self._closed = True
+            for event in self._events.values():
+                event.set()
+            self._timer_news.notify_all()
+            timer = self._timer
+        if timer is not None and timer is not threading.current_thread():
+            timer.join(timeout=5.0)
+
+    def _wait(self, ticket: Ticket, seconds: float) -> None:
+        with self._lock:
+            if self._granted(ticket):
+                return
+            if self._limiter.estimate(ticket, self._now()).seconds > seconds:
+                self._give_up(ticket)
+            event = self._events[ticket] = threading.Event()
+            self._start_timer()
+        event.wait(seconds)
+        with self._lock:
+            self._events.pop(ticket, None)
+            if self._granted(ticket):
+                return
+            if self._closed:
+                self._limiter.cancel(ticket, self._now())
+                self._check_open(ticket.demand)
+            self._give_up(ticket)
+
+    @staticmethod
+    def _granted(ticket: Ticket) -> bool:
+        return ticket.state is TicketState.GRANTED
+
+    def _give_up(self, ticket: Ticket) -> NoReturn:
+        now = self._now()
+        estimate = self._limiter.estimate(ticket, now)
+        retry_after = max(estimate.seconds, _SHORTEST_RETRY_SECONDS)
+        self._limiter.cancel(ticket, now)
+        self._limiter.book(ticket.demand, now + retry_after)
+        raise RateLimited(
+            retry_after=retry_after,
+            scope=estimate.scope,
+            route=ticket.demand.route,
+            fields=tuple(sorted(estimate.fields)),
+        )
+
+    def _check_open(self, demand: Demand) -> None:
+        if self._closed:
+            raise Unavailable(retry_after=1.0, route=demand.route, cause="the client is being closed")
+
+    def _pump(self) -> None:
+        now = self._now()
+        for ticket in self._limiter.pump(now):
+            event = self._events.get(ticket)
+            if event is not None:
+                event.set()
+        if self._on_change is not None:
+            limiter = self._limiter
+            self._on_change(
+                in_flight=limiter.in_flight,
+                waiting=limiter.waiting,
+                buckets=limiter.buckets,
+                parked=limiter.parked,
+            )
+        if self._timer is not None:
+            at = self._limiter.next_at(now)
+            if at is not None and (self._timer_at is None or at < self._timer_at):
+                self._timer_news.notify_all()
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Thread(target=self._run_timer, name="discord-turns", daemon=True)
+            self._timer.start()
+        else:
+            self._timer_news.notify_all()
+
+    def _run_timer(self) -> None:
+        with self._lock:
+            while not self._closed:
+                now = self._now()
+                self._timer_at = self._limiter.next_at(now)
+                wait = None if self._timer_at is None else max(0.0, self._timer_at - now)
+                self._timer_news.wait(wait)
+                if not self._closed:
+                    self._pump()

@@ -65,7 +65,8 @@ class ChannelParameters(ApiModel):
         Field(
             description="Type of the channel, as a word or Discord's number: text (0), voice (2), category (4), "
             "announcement (5), stage (13), forum (15), media (16). Only text and announcement can be changed "
-            "into each other. Announcement channels need a Community guild, stages and media channels too.",
+            "into each other. Announcement and stage channels need a Community guild; not every guild may have "
+            "media channels.",
         ),
     ] = None
     guild_id: Annotated[

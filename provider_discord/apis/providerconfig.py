@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.model import ApiModel
 from provider_discord.apis.references import NamespaceName, ObjectName
-from provider_discord.apis.scalars import Snowflake
+from provider_discord.apis.scalars import SnowflakeItem, ruled
 
 Adoption = Literal["Refuse", "ByName", "CreateNew"]
+
+BaseUrl = Annotated[
+    str,
+    WithJsonSchema(
+        ruled(
+            "self.matches('^https?://[^/?#]+[^?#]*$')",
+            "baseURL is the root of an API, such as https://discord.com/api/v10, without a query",
+            maxLength=2048,
+        ),
+    ),
+]
 
 _Name = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -118,7 +129,7 @@ class GarbageCollection(ApiModel):
         None
     )
     target_guilds: Annotated[
-        list[Snowflake] | None,
+        list[SnowflakeItem] | None,
         Field(max_length=1000, description="Accepted, has no effect yet."),
     ] = None
 
@@ -135,7 +146,7 @@ class Deduplication(ApiModel):
         None
     )
     target_guilds: Annotated[
-        list[Snowflake] | None,
+        list[SnowflakeItem] | None,
         Field(max_length=1000, description="Accepted, has no effect yet."),
     ] = None
 
@@ -145,16 +156,14 @@ class ProviderConfigSpec(ApiModel):
 
     credentials: Annotated[Credentials, Field(description="Where the bot's token is.")]
     base_url: Annotated[
-        str | None,
+        BaseUrl | None,
         Field(
             alias="baseURL",
-            max_length=2048,
-            pattern=r"^https?://[^\s?#]+$",
             description="Root of Discord's API, for a proxy or a simulator. Default: https://discord.com/api/v10.",
         ),
     ] = None
     allowed_guilds: Annotated[
-        list[Snowflake] | None,
+        list[SnowflakeItem] | None,
         Field(
             max_length=1000,
             json_schema_extra={"x-kubernetes-list-type": "set"},

@@ -11,20 +11,74 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from provider_discord.apis.fields import ChannelType
 
-SNOWFLAKE_PATTERN: Final = r"^([0-9]{15,20})?$"
-"""A Discord id, or empty. Fifteen digits reach back to Discord's first months; 64 bits end at twenty."""
+_SNOWFLAKE: Final = re.compile(r"[0-9]{15,20}")
+"""Fifteen digits reach back to Discord's first months; 64 bits end at twenty."""
 
-Snowflake = Annotated[str, Field(max_length=20, pattern=SNOWFLAKE_PATTERN)]
+SNOWFLAKE_REMEDY: Final = (
+    "a Discord id has 15 to 20 digits, in quotes; Discord's clients show it in developer mode as Copy ID"
+)
 
-IMAGE_PATTERN: Final = r"^(data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2})?$"
+
+def _read_snowflake(value: str) -> str:
+    """Let through an id, or the empty string."""
+    if value and not _SNOWFLAKE.fullmatch(value):
+        raise ValueError(SNOWFLAKE_REMEDY)
+    return value
+
+
+def ruled(rule: str, message: str, **keywords: Any) -> dict[str, Any]:
+    """Return a string's schema with a CEL rule, whose message says more than a pattern's would."""
+    validation = {"rule": rule, "message": message}
+    return {"type": "string", **keywords, "x-kubernetes-validations": [validation]}
+
+
+Snowflake = Annotated[
+    str,
+    AfterValidator(_read_snowflake),
+    WithJsonSchema(ruled("self.matches('^([0-9]{15,20})?$')", SNOWFLAKE_REMEDY, maxLength=20)),
+]
+"""A Discord id, or empty."""
+
+SnowflakeItem = Annotated[
+    str,
+    AfterValidator(_read_snowflake),
+    WithJsonSchema({"type": "string", "maxLength": 20, "pattern": "^[0-9]{15,20}$"}),
+]
+"""A Discord id in a long list, where a rule for each would cost more than the API server allows."""
+
+IMAGE_PREFIXES: Final = tuple(f"data:image/{kind};base64," for kind in ("png", "jpeg", "gif", "webp"))
 IMAGE_MAX_LENGTH: Final = 1_400_000
 """Characters of a data URI: about 1 MiB of image, and what still fits into an etcd entry beside the rest."""
 
-ImageData = Annotated[str, Field(max_length=IMAGE_MAX_LENGTH, pattern=IMAGE_PATTERN)]
+IMAGE_REMEDY: Final = (
+    "give the image as a data URI (data:image/png;base64,... or jpeg, gif, webp), or read it from a ConfigMap or "
+    "Secret with the field of the same name that ends in From; a URL or a file name is not fetched"
+)
+
+
+def _read_image(value: str) -> str:
+    """Let through a data URI of an image that Discord takes, or the empty string."""
+    if value and not value.startswith(IMAGE_PREFIXES):
+        raise ValueError(IMAGE_REMEDY)
+    return value
+
+
+ImageData = Annotated[
+    str,
+    AfterValidator(_read_image),
+    WithJsonSchema(
+        ruled(
+            " || ".join(["self == ''", *(f"self.startsWith('{prefix}')" for prefix in IMAGE_PREFIXES)]),
+            IMAGE_REMEDY,
+            maxLength=IMAGE_MAX_LENGTH,
+        ),
+    ),
+]
+"""An image as a data URI, or empty."""
 
 COLOR_MAX: Final = 0xFFFFFF
 PERMISSIONS_MAX: Final = (1 << 63) - 1
@@ -60,7 +114,7 @@ def int_or_string(**keywords: Any) -> dict[str, Any]:
 def _words_schema(words: Mapping[str, int]) -> dict[str, Any]:
     forms: list[int | str] = []
     for word, number in words.items():
-        forms += [number, str(number), word]
+        forms += [number, word]
     return int_or_string(enum=forms)
 
 

@@ -42,6 +42,10 @@ class Paused(ManagedError):
     """Something above the object is paused by annotation (its ProviderConfig, its Guild): touch nothing, poll."""
 
 
+class Starting(ManagedError):
+    """This process does not know enough yet (lists are coming in): say nothing, look again in a moment."""
+
+
 class ExternalFailure(ManagedError):
     """The external API refused or failed, in a way worth trying again with backoff."""
 

@@ -150,7 +150,11 @@ class External(Protocol):
         ...
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
-        """Delete, or raise ``Blocked`` where a guard forbids it."""
+        """Delete, or raise ``Blocked`` where a guard forbids it.
+
+        After ``wrote=True`` the object waits until observe says that the thing is gone. ``wrote=False`` means
+        that there is nothing to delete at Discord (a guild, say): the object goes at once, the thing stays.
+        """
         ...
 
 

@@ -1,0 +1,251 @@
+"""One pass over one object: what it has found so far, and the few ways in which it writes to Kubernetes.
+
+Metadata is written by PUT with the resourceVersion, so that a 409 keeps its meaning: somebody else changed the
+object, and everything decided so far may be wrong. The server's answer becomes the object of the rest of the
+pass; what goes into the status is gathered apart, since a PUT of metadata answers with the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from provider_discord.kube.errors import Conflict, KubeError, NotFound
+from provider_discord.kube.resource import Obj
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed import conditions, meta, results
+from provider_discord.managed.claims import Claim
+from provider_discord.managed.conditions import Condition
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import External, ManagedKind, Observation, PassContext
+from provider_discord.managed.resource import ManagedResource
+from provider_discord.managed.results import Result
+from provider_discord.managed.tools import Tools
+
+log = structlog.get_logger()
+
+
+class LeadershipLost(Exception):
+    """This process may not write any more; the pass ends where it is."""
+
+
+class Pass:
+    """The state of one pass. Steps read and write its attributes."""
+
+    def __init__(self, *, tools: Tools, kind: ManagedKind, mr: ManagedResource, priority: Priority) -> None:
+        self.tools = tools
+        self.kind = kind
+        self.mr = mr
+        self.priority = priority
+        self.generation = mr.generation
+        """The one that this pass works from, whatever is read anew meanwhile."""
+        self.context = PassContext(
+            priority=priority, deadline=tools.now() + tools.timings.pass_deadline_seconds
+        )
+        self.external: External | None = None
+        self.observation: Observation | None = None
+        self.at_provider: Mapping[str, Any] | None = None
+        self.handled_request: str | None = None
+        self.log = log.bind(kind=mr.kind, namespace=mr.namespace, name=mr.name)
+        self._conditions: dict[str, Condition] = {}
+
+    # Reading.
+
+    @property
+    def connected(self) -> External:
+        """The external client; only steps after connect ask for it."""
+        assert self.external is not None
+        return self.external
+
+    @property
+    def observed(self) -> Observation:
+        """The observation; only steps after observe ask for it."""
+        assert self.observation is not None
+        return self.observation
+
+    def poll(self) -> Result:
+        """Return the result: look again at the next poll."""
+        return results.poll(self.tools.poll_seconds(self.mr, self.priority))
+
+    # Writing to Kubernetes.
+
+    def set(self, *new: Condition) -> None:
+        """Set conditions, to be written with the next report."""
+        self._conditions.update({condition.type: condition for condition in new})
+
+    def check_leading(self) -> None:
+        """Raise `LeadershipLost` unless this process may begin a write or an external call."""
+        if not self.tools.may_write():
+            msg = "the lease is lost"
+            raise LeadershipLost(msg)
+
+    def persist(
+        self, annotations: Mapping[str, str | None] | None = None, *, finalizer: bool | None = None
+    ) -> None:
+        """PUT annotations and our finalizer if they differ from what the object has.
+
+        Raises:
+            Conflict: somebody else has changed the object.
+            KubeError: the API server refused or did not answer.
+        """
+        obj = meta.with_annotations(self.mr.obj, annotations or {})
+        if finalizer is not None and finalizer != (meta.FINALIZER in meta.finalizers_of(obj)):
+            obj = meta.with_finalizer(obj, meta.FINALIZER, present=finalizer)
+        if obj["metadata"] == self.mr.obj["metadata"] or _same_metadata(obj, self.mr.obj):
+            return
+        self.check_leading()
+        self._took(self.tools.access.replace(self.mr.resource, obj))
+
+    def persist_critical(self, annotations: Mapping[str, str | None]) -> None:
+        """Persist what must not be lost: what was created. Any error is tried again a few times.
+
+        After a 409 the object is read anew and the same annotations are put on it.
+
+        Raises:
+            KubeError: the last try's error.
+        """
+        stale = False
+        for tries_left in reversed(range(self.tools.timings.critical_attempts)):
+            try:
+                if stale:
+                    self._reread()
+                self.persist(annotations)
+            except KubeError as cause:
+                if not tries_left or isinstance(cause, NotFound):
+                    raise
+                stale = stale or isinstance(cause, Conflict)
+                self.tools.pause(self.tools.timings.critical_retry_seconds)
+            else:
+                return
+
+    def report(self) -> None:
+        """Write the status if it differs from what the object has.
+
+        Raises:
+            KubeError: the API server refused or did not answer.
+        """
+        mr, tools = self.mr, self.tools
+        status = copy.deepcopy(mr.status)
+        if self.at_provider is not None:
+            status["atProvider"] = dict(self.at_provider)
+        if self.handled_request is not None:
+            status["lastHandledReconcileAt"] = self.handled_request
+        status["observedGeneration"] = self.generation
+        status["conditions"] = conditions.merge(
+            status.get("conditions"),
+            self._conditions.values(),
+            generation=self.generation,
+            now=tools.wall(),
+        )
+        self._measure(status)
+        if status == mr.status:
+            return
+        self.check_leading()
+        tools.checkpoint("status.before")
+        self._took(tools.access.replace_status(mr.resource, {**mr.obj, "status": status}))
+        tools.checkpoint("status.written")
+
+    def finish_deletion(self) -> Result:
+        """Remove the finalizer: nothing of ours holds the object any more."""
+        mr, tools = self.mr, self.tools
+        tools.checkpoint("delete.before-finalizer")
+        with contextlib.suppress(NotFound):
+            self.persist(finalizer=False)
+        tools.checkpoint("delete.finalizer-removed")
+        tools.usages.untrack(mr)
+        asked = meta.from_rfc3339(mr.obj["metadata"].get("deletionTimestamp"))
+        if asked is not None:
+            tools.metrics.deleted(mr.resource, seconds=(tools.wall() - asked).total_seconds())
+        return results.forget()
+
+    # Claims.
+
+    def claim(self, external_name: str) -> Claim | None:
+        """Claim an external name at once; return the older claim that owns it, None if it is ours now."""
+        mr = self.mr
+        mine = Claim(
+            kind=mr.kind,
+            key=mr.key,
+            uid=mr.uid,
+            created_at=mr.created_at,
+            writes=mr.policies.writes or mr.policies.paused,
+        )
+        owner = self.tools.claims.register(external_name, mine)
+        return None if owner.uid == mr.uid or not mine.writes else owner
+
+    def claim_new(self, external_name: str) -> None:
+        """Claim a name that the object does not have yet. Raises `Blocked` if somebody else owns it."""
+        owner = self.claim(external_name)
+        if owner is None:
+            return
+        self.unclaim()
+        raise in_use(external_name, owner)
+
+    def unclaim(self) -> None:
+        """Go back to the claim that the object's annotation makes."""
+        if self.mr.external_name:
+            self.claim(self.mr.external_name)
+        else:
+            self.tools.claims.release(self.mr.kind, self.mr.key)
+
+    # Inside.
+
+    def _took(self, obj: Obj) -> None:
+        """Go on with the object as the API server returned it, keeping resolved references."""
+        fresh = ManagedResource.of(self.mr.resource, obj, possible=self.kind.is_external_name)
+        self.mr = ManagedResource(
+            resource=fresh.resource,
+            obj=obj,
+            external_name=fresh.external_name,
+            for_provider=self.mr.for_provider,
+            unresolved=self.mr.unresolved,
+        )
+        self.tools.stores[self.mr.resource].put_written(obj)
+
+    def _reread(self) -> None:
+        """Read the object from the API server. Raises NotFound if another one stands there under its name."""
+        obj = self.tools.access.get(self.mr.resource, self.mr.key)
+        if obj["metadata"].get("uid") != self.mr.uid:
+            raise NotFound(status=404, reason="NotFound", message="the object was deleted and made anew")
+        # The spec that this pass works from stays the one it began with.
+        self.mr = ManagedResource(
+            resource=self.mr.resource,
+            obj=obj,
+            external_name=self.mr.external_name,
+            for_provider=self.mr.for_provider,
+            unresolved=self.mr.unresolved,
+        )
+
+    def _measure(self, status: Mapping[str, Any]) -> None:
+        mr, metrics = self.mr, self.tools.metrics
+        ready = conditions.find(status["conditions"], conditions.READY).get("status") == "True"
+        synced = conditions.find(status["conditions"], conditions.SYNCED).get("status") == "True"
+        exists = self.observation.exists if self.observation is not None else bool(mr.external_name)
+        metrics.state(mr.resource, mr.key, exists=exists, ready=ready, synced=synced)
+        age = (self.tools.wall() - mr.created_at).total_seconds()
+        before = mr.status.get("conditions")
+        if not conditions.find(before, conditions.SYNCED):
+            metrics.first_reconciled(mr.resource, seconds=age)
+        old_ready = conditions.find(before, conditions.READY)
+        if ready and old_ready.get("reason") in {None, "Creating"}:
+            metrics.first_ready(mr.resource, seconds=age)
+
+
+def in_use(external_name: str, owner: Claim) -> Blocked:
+    """Return the refusal for an external name that an older object owns."""
+    return Blocked(
+        f"external name {external_name} belongs to {owner}, which is older: this object writes and deletes nothing; "
+        "delete one of the two, or correct its annotation crossplane.io/external-name",
+        reason="ExternalNameInUse",
+    )
+
+
+def _same_metadata(left: Obj, right: Obj) -> bool:
+    def essence(obj: Obj) -> tuple[dict[str, str], list[str]]:
+        return meta.annotations_of(obj), meta.finalizers_of(obj)
+
+    return essence(left) == essence(right)

@@ -1,0 +1,181 @@
+"""The managed reconciler: Crossplane's algorithm as a list of steps.
+
+Each step is a function of the pass that returns a `Result` to end it or None to go on, and raises what it
+cannot handle. `STEPS` gives their order; what an error of a step means (event, condition, when to look again) is
+decided in one place, `Reconciler._failed`. A pass never sleeps: a wait is a result.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreachable
+from provider_discord.kube.resource import Key, Resource
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed import (
+    conditions,
+    results,
+    steps_before,
+    steps_create,
+    steps_finish,
+    steps_observe,
+)
+from provider_discord.managed.errors import (
+    AmbiguousCreate,
+    Blocked,
+    ManagedError,
+    NotConnected,
+    Paused,
+    Starting,
+    Waiting,
+)
+from provider_discord.managed.reconcile_pass import LeadershipLost, Pass
+from provider_discord.managed.resource import ManagedResource
+from provider_discord.managed.results import Result
+from provider_discord.managed.tools import Tools
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, and how its failure is told: the event's reason, and what the message begins with."""
+
+    run: Callable[[Pass], Result | None]
+    reason: str = "CannotUpdateManagedResource"
+    prefix: str = ""
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.run.__name__
+
+
+STEPS: tuple[Step, ...] = (
+    Step(steps_before.paused),
+    Step(steps_before.requested),
+    Step(steps_before.policies),
+    Step(steps_before.orphaned),
+    Step(steps_before.claim, "ExternalNameInUse"),
+    Step(steps_before.references, "CannotResolveResourceReferences"),
+    Step(steps_before.connect, "CannotConnectToProvider", "connect failed"),
+    Step(
+        steps_create.unsettled_create,
+        "CannotInitializeManagedResource",
+        "create: cannot determine its result",
+    ),
+    Step(steps_observe.observe, "CannotObserveExternalResource", "observe failed"),
+    Step(steps_observe.absent_observe_only, "CannotObserveExternalResource"),
+    Step(steps_observe.creation_grace),
+    Step(steps_finish.deletion, "CannotDeleteExternalResource", "delete failed"),
+    Step(steps_observe.metadata, "CannotPublishConnectionDetails"),
+    Step(steps_create.create, "CannotCreateExternalResource", "create failed"),
+    Step(steps_finish.up_to_date),
+    Step(steps_finish.not_updated),
+    Step(steps_finish.update, "CannotUpdateExternalResource", "update failed"),
+)
+
+
+class Reconciler:
+    """Makes passes over managed objects. Thread-safe, as long as one key is worked on by one thread."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def reconcile(self, resource: Resource, key: Key, priority: Priority) -> Result:
+        """Make one pass over an object and return what to do next. Raises no `Exception`."""
+        tools = self.tools
+        kind, store = tools.kinds[resource], tools.stores[resource]
+        if not tools.may_write():
+            return results.forget()
+        if not store.has_synced:
+            return results.after(tools.timings.settle_seconds)
+        obj = store.get(key)
+        if obj is None:
+            tools.metrics.forgotten(resource, key)
+            return results.forget()
+        mr = ManagedResource.of(resource, obj, possible=kind.is_external_name)
+        p = Pass(tools=tools, kind=kind, mr=mr, priority=priority)
+        for step in STEPS:
+            try:
+                result = step.run(p)
+            except Exception as error:  # noqa: BLE001 - `_failed` tells what it was, and one object's bug is one object's
+                return self._failed(p, step, error)
+            if result is not None:
+                return result
+        return p.poll()
+
+    def _failed(self, p: Pass, step: Step, error: Exception) -> Result:
+        """Tell what went wrong and decide when to look again."""
+        match error:
+            case LeadershipLost():
+                return results.forget()
+            case Conflict() | NotFound():
+                # Somebody was faster: the watch brings the object as it is now, or its end.
+                return results.requeue()
+            case Starting():
+                return results.after(p.tools.timings.settle_seconds)
+            case Paused():
+                p.tools.announcer.notice(p.mr.obj, "ReconciliationPaused", str(error))
+                p.set(conditions.reconcile_paused(str(error)))
+                return self._reported(p, p.poll())
+            case Blocked():
+                return self._say(p, step, error, reason=error.reason, then=p.poll())
+            case Waiting():
+                then = results.requeue() if error.retry_after is None else results.after(error.retry_after)
+                return self._say(p, step, error, reason="" if error.quiet else step.reason, then=then)
+            case NotConnected():
+                p.tools.configs.suspect(p.mr.config_name)
+                then = p.poll() if error.retry_after is None else results.after(error.retry_after)
+                return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
+            case AmbiguousCreate() | ManagedError():
+                return self._say(p, step, error, reason=step.reason, then=_retry(error.retry_after))
+            case Unreachable():
+                # The status cannot be written either.
+                p.log.warning("the API server cannot be reached", step=step.name, cause=str(error))
+                return results.failed()
+            case KubeError():
+                p.log.warning("the API server refused", step=step.name, cause=str(error))
+                return self._say(p, step, error, reason=step.reason, then=_retry(error.retry_after))
+            case _:
+                return self._panicked(p, step, error)
+
+    def _say(self, p: Pass, step: Step, error: Exception, *, reason: str, then: Result) -> Result:
+        message = f"{step.prefix}: {error}" if step.prefix else str(error)
+        if reason:
+            p.tools.announcer.warning(p.mr.obj, reason, message)
+        p.set(conditions.reconcile_error(message))
+        return self._reported(p, then)
+
+    def _panicked(self, p: Pass, step: Step, error: Exception) -> Result:
+        """Tell a bug: the traceback in the log, one line in the condition; then back off."""
+        p.tools.metrics.panicked(p.mr.resource)
+        p.log.error("internal error", step=step.name, traceback="".join(traceback.format_exception(error)))
+        message = (
+            f"internal error in {step.name} ({type(error).__name__}): this is a bug of the provider; "
+            "its log has the details"
+        )
+        p.tools.announcer.warning(p.mr.obj, "InternalError", message)
+        p.set(conditions.reconcile_error(message))
+        return self._reported(p, results.failed())
+
+    def _reported(self, p: Pass, then: Result) -> Result:
+        """Write the status; if that fails, look again soon whatever else was decided."""
+        try:
+            p.report()
+        except (Conflict, NotFound):
+            return results.requeue()
+        except LeadershipLost:
+            return results.forget()
+        except KubeError as cause:
+            p.log.warning("could not write the status", cause=str(cause))
+            return results.failed()
+        return then
+
+
+def _retry(retry_after: float | None) -> Result:
+    return results.failed() if retry_after is None else results.after(retry_after, failed=True)

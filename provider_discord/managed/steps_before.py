@@ -1,0 +1,89 @@
+"""The steps before anything is asked of Discord: may this object be reconciled at all, and with what?"""
+
+from __future__ import annotations
+
+from provider_discord.managed import conditions, meta, results
+from provider_discord.managed.errors import Waiting
+from provider_discord.managed.reconcile_pass import Pass, in_use
+from provider_discord.managed.results import Result
+
+
+def paused(p: Pass) -> Result | None:
+    """Stop at the annotation or at empty policies, deletion included. Whoever lifts the pause wakes us."""
+    if meta.is_paused(p.mr.obj):
+        message = f"paused by the annotation {meta.PAUSED}"
+    elif p.mr.policies.paused:
+        message = "paused: spec.managementPolicies is empty"
+    else:
+        return None
+    p.tools.announcer.notice(p.mr.obj, "ReconciliationPaused", f"reconciliation is {message}")
+    p.set(conditions.reconcile_paused(message))
+    p.report()
+    return results.forget()
+
+
+def requested(p: Pass) -> Result | None:
+    """Take note of a request to reconcile now; its token goes into every status that this pass writes."""
+    token = p.mr.annotations.get(meta.RECONCILE_REQUESTED_AT)
+    if token and token != p.mr.status.get("lastHandledReconcileAt"):
+        p.handled_request = token
+        p.tools.announcer.normal(p.mr.obj, "ReconcileRequestHandled", f"handling reconcile request {token}")
+    return None
+
+
+def policies(p: Pass) -> Result | None:
+    """Refuse a set of policies that Crossplane does not accept either. Only a change of the spec helps."""
+    if p.mr.policies.valid:
+        return None
+    message = f"spec.managementPolicies {p.mr.policies} is not a supported combination"
+    p.tools.announcer.warning(p.mr.obj, "CannotUseInvalidManagementPolicy", message)
+    p.set(conditions.reconcile_error(message))
+    p.report()
+    return results.forget()
+
+
+def orphaned(p: Pass) -> Result | None:
+    """Let an object go whose policies say that Discord shall keep what it stands for."""
+    if not p.mr.deleting or p.mr.policies.deletes:
+        return None
+    return p.finish_deletion()
+
+
+def claim(p: Pass) -> Result | None:
+    """Claim the external name. The younger of two objects writes and deletes nothing."""
+    if p.mr.external_name is None:
+        return None
+    owner = p.claim(p.mr.external_name)
+    if owner is None:
+        return None
+    if p.mr.deleting and meta.finalizers_of(p.mr.obj) in ([], [meta.FINALIZER]):
+        message = f"external resource {p.mr.external_name} belongs to {owner} and was left alone"
+        p.tools.announcer.normal(p.mr.obj, "LeftAlone", message)
+        return p.finish_deletion()
+    raise in_use(p.mr.external_name, owner)
+
+
+def references(p: Pass) -> Result | None:
+    """Resolve references into this pass's view."""
+    try:
+        p.mr = p.tools.references.resolve(p.mr, p.kind.references)
+    except Waiting as cause:
+        age = (p.tools.wall() - p.mr.created_at).total_seconds()
+        if age > p.tools.timings.reference_patience_seconds:
+            raise Waiting(str(cause), retry_after=cause.retry_after) from None
+        raise
+    return None
+
+
+def connect(p: Pass) -> Result | None:
+    """Track the usage first, then get the session and the external client.
+
+    An object that is being deleted has been tracked before; in a namespace that is being deleted nothing can
+    be created, and that must not hold the object's own end up.
+    """
+    if not p.mr.deleting:
+        p.check_leading()
+        p.tools.usages.track(p.mr)
+    session = p.tools.configs.session_for(p.mr)
+    p.external = p.kind.connector.connect(p.mr, session, p.context)
+    return None

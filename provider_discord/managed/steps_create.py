@@ -1,0 +1,191 @@
+"""Creating, so that whatever crashes nothing is made twice and nothing is lost.
+
+The intent is on the object before the request is sent, and what was made is on it afterwards. In between lies
+the moment that Crossplane's runtime leaves to a human: an attempt of which nobody knows the outcome. Here it is
+resolved: the kind looks for what the attempt may have made. Found, it is adopted. Missed, it is made again only
+after a second miss at least `resolution_delay_seconds` after the attempt ended, because Discord may commit late.
+Where the evidence is ambiguous we halt, as Crossplane does, and say what a human can do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from provider_discord.kube.errors import KubeError
+from provider_discord.managed import attempts, conditions, meta, results
+from provider_discord.managed.attempts import OpenAttempt
+from provider_discord.managed.errors import AmbiguousCreate, ManagedError
+from provider_discord.managed.external import Attempt, Creation, Resolution, Verdict
+from provider_discord.managed.reconcile_pass import Pass
+from provider_discord.managed.results import Result
+
+
+def unsettled_create(p: Pass) -> Result | None:
+    """Find out what became of a create whose outcome is unknown, before anything else is decided."""
+    opened = attempts.open_attempt(p.mr.obj)
+    if opened is None:
+        return None
+    if attempts.settled_by_human(opened, p.mr.external_name):
+        p.persist(attempts.succeeded(p.mr.external_name or "", _not_before(opened, p.tools.wall())))
+        return None
+    p.check_leading()
+    p.tools.checkpoint("resolve.before")
+    opened, resolution = _resolve(p, opened)
+    p.tools.metrics.resolved(p.mr.resource, resolution.verdict.value)
+    if resolution.verdict is Verdict.FOUND and resolution.external_name:
+        return _adopt(p, opened, resolution)
+    if resolution.verdict is Verdict.MISSED:
+        return _missed(p, opened, resolution)
+    return _halt(p, resolution)
+
+
+def _resolve(p: Pass, opened: OpenAttempt) -> tuple[OpenAttempt, Resolution]:
+    """Ask this process's memory first, then the kind."""
+    attempt, memory = opened.attempt, p.tools.memory
+    made = memory.created.get(p.mr.uid)
+    if made is not None and attempt.id and made[0] == attempt.id:
+        return opened, Resolution(verdict=Verdict.FOUND, external_name=made[1])
+    ended = memory.ended.get(p.mr.uid)
+    if attempt.ended is None and ended is not None and ended[0] == attempt.id:
+        opened = replace(opened, attempt=replace(attempt, ended=ended[1]))
+    return opened, p.connected.resolve(p.mr, opened.attempt)
+
+
+def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | None:
+    name = resolution.external_name or ""
+    p.claim_new(name)
+    p.tools.checkpoint("resolve.found")
+    p.persist_critical(
+        {**attempts.succeeded(name, _not_before(opened, p.tools.wall())), **resolution.annotations}
+    )
+    p.tools.checkpoint("resolve.persisted")
+    _settled(p)
+    message = f"an interrupted create had made external resource {name}: it is adopted"
+    p.tools.announcer.normal(p.mr.obj, "CreatedExternalResource", message)
+    p.log.info("resolved an interrupted create", external_name=name, attempt=opened.attempt.id)
+    return None
+
+
+def _missed(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | None:
+    """Count the miss; the second one that comes late enough settles that nothing was made."""
+    timings, now = p.tools.timings, p.tools.wall()
+    # A crash ended it at the latest when this process began to lead.
+    ended = opened.attempt.ended or p.tools.born()
+    certain_at = ended + timedelta(seconds=timings.resolution_delay_seconds)
+    if opened.attempt.misses and now >= certain_at:
+        p.persist(attempts.failed(_not_before(opened, now)))
+        _settled(p)
+        message = "an interrupted create was looked for twice and had made nothing"
+        p.tools.announcer.normal(p.mr.obj, "CreateNotCarriedOut", f"{message}: {resolution.message}")
+        p.log.info("an interrupted create had made nothing", attempt=opened.attempt.id)
+        return None
+    if not opened.attempt.misses:
+        first = attempts.missed(opened, now, ended=opened.attempt.ended)
+        p.persist(attempts.still_open(first))
+    left = (certain_at - now).total_seconds()
+    retry = timings.resolution_retry_seconds
+    delay = min(max(left, retry / 5), retry)
+    p.set(
+        conditions.creating(),
+        conditions.reconcile_error(
+            "create: its outcome is unknown and nothing was found yet; "
+            f"if it stays so it is made again after {meta.to_rfc3339(certain_at)}. {resolution.message}".strip()
+        ),
+    )
+    p.report()
+    return results.after(delay)
+
+
+def _halt(p: Pass, resolution: Resolution) -> Result:
+    """Stop as Crossplane does, but look again at every poll: evidence may come, and a human may settle it."""
+    message = (
+        f"cannot determine creation result: {resolution.message or 'the evidence is ambiguous'} - "
+        f"set the annotation {meta.EXTERNAL_NAME} to the id of what was created, or remove the annotation "
+        f"{meta.CREATE_PENDING} if it is safe to create it again"
+    )
+    p.tools.announcer.warning(p.mr.obj, "CannotInitializeManagedResource", message)
+    p.set(conditions.creating(), conditions.reconcile_error(message))
+    p.report()
+    return p.poll()
+
+
+def create(p: Pass) -> Result | None:
+    """Create what does not exist."""
+    if p.observed.exists:
+        return None
+    if not p.mr.policies.creates:
+        message = (
+            "external resource does not exist, and spec.managementPolicies without Create forbids to make it"
+        )
+        p.tools.announcer.warning(p.mr.obj, "CannotCreateExternalResource", message)
+        p.set(conditions.reconcile_error(message))
+        p.report()
+        return p.poll()
+    p.set(conditions.creating())
+    if p.observed.refusal is not None:
+        raise p.observed.refusal
+    p.tools.configs.check_write(p.mr)
+    p.check_leading()
+    attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall())
+    p.tools.checkpoint("create.before-pending")
+    # A plain PUT: if it succeeds, what this pass decided by was the latest object.
+    p.persist(attempts.begun(attempt, replaces=p.mr.external_name))
+    p.tools.checkpoint("create.pending")
+    p.check_leading()
+    creation = _send(p, attempt)
+    p.tools.checkpoint("create.sent")
+    return _created(p, attempt, creation)
+
+
+def _send(p: Pass, attempt: Attempt) -> Creation:
+    opened = OpenAttempt(attempt=attempt, replaces=p.mr.external_name or "")
+    try:
+        return p.connected.create(p.mr, attempt)
+    except AmbiguousCreate as cause:
+        _leave_open(p, opened, cause.ended)
+        raise
+    except ManagedError:
+        p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())))
+        p.tools.checkpoint("create.failed")
+        raise
+    except Exception:
+        # A bug: nobody knows whether it came before or after the request.
+        _leave_open(p, opened, p.tools.wall())
+        raise
+
+
+def _leave_open(p: Pass, opened: OpenAttempt, ended: datetime) -> None:
+    """Record when an attempt of unknown outcome ended; if that fails, this process remembers it at least."""
+    p.tools.memory.ended[p.mr.uid] = (opened.attempt.id, ended)
+    try:
+        p.persist_critical(attempts.still_open(replace(opened, attempt=replace(opened.attempt, ended=ended))))
+    except KubeError as cause:
+        p.log.warning("could not persist that a create ended without an outcome", cause=str(cause))
+
+
+def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
+    name, tools = creation.external_name, p.tools
+    tools.memory.created[p.mr.uid] = (attempt.id, name)
+    p.claim(name)
+    at = max(tools.wall(), attempt.started)
+    p.persist_critical({**attempts.succeeded(name, at), **creation.annotations})
+    tools.checkpoint("create.persisted")
+    _settled(p)
+    tools.secrets.publish(p.mr, creation.connection_details)
+    tools.announcer.well(p.mr.uid)
+    tools.announcer.normal(p.mr.obj, "CreatedExternalResource", f"created external resource {name}")
+    p.log.info("created", external_name=name, attempt=attempt.id)
+    p.set(conditions.creating(), conditions.reconcile_success())
+    p.report()
+    return results.requeue()
+
+
+def _settled(p: Pass) -> None:
+    p.tools.memory.created.pop(p.mr.uid, None)
+    p.tools.memory.ended.pop(p.mr.uid, None)
+
+
+def _not_before(opened: OpenAttempt, at: datetime) -> datetime:
+    """Return the time to settle an attempt with: never before it began, whatever the clock does."""
+    return max(at, opened.attempt.started)

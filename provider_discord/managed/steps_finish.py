@@ -1,0 +1,123 @@
+"""The last steps: deleting, or putting right what differs."""
+
+from __future__ import annotations
+
+from provider_discord.managed import conditions, meta, results
+from provider_discord.managed.external import FieldDiff
+from provider_discord.managed.reconcile_pass import Pass
+from provider_discord.managed.results import Result
+
+_SHOWN_DIFFS = 10
+
+
+def deletion(p: Pass) -> Result | None:
+    """Delete the external resource, wait until it is gone, then let the object go."""
+    if not p.mr.deleting:
+        return None
+    finalizers = meta.finalizers_of(p.mr.obj)
+    if len(finalizers) > 1:
+        return results.requeue()  # Somebody else is not done yet; ours goes last.
+    if finalizers and meta.FINALIZER not in finalizers:
+        return results.forget()  # Our part is done, or never began.
+    if not p.observed.exists:
+        return p.finish_deletion()
+    p.set(conditions.deleting())
+    p.tools.configs.check_write(p.mr)
+    p.check_leading()
+    p.tools.checkpoint("delete.before")
+    change = p.connected.delete(p.mr, p.observed)
+    p.tools.checkpoint("delete.sent")
+    if not change.wrote:
+        message = f"external resource {p.mr.external_name} was left as it is"
+        p.tools.announcer.normal(p.mr.obj, "ReleasedExternalResource", message)
+        return p.finish_deletion()
+    p.tools.announcer.well(p.mr.uid)
+    message = f"deleted external resource {p.mr.external_name}"
+    p.tools.announcer.normal(p.mr.obj, "DeletedExternalResource", message)
+    p.log.info("deleted", external_name=p.mr.external_name)
+    p.set(conditions.reconcile_success())
+    p.report()
+    return results.requeue()
+
+
+def up_to_date(p: Pass) -> Result | None:
+    """Nothing differs: done until the next poll."""
+    if p.observed.diff:
+        return None
+    p.tools.memory.settling.pop(p.mr.uid, None)
+    p.tools.memory.observed_at[p.mr.uid] = p.tools.now()
+    p.tools.announcer.well(p.mr.uid)
+    p.set(conditions.reconcile_success())
+    p.report()
+    return _next_look(p, p.observed.requeue_after_seconds)
+
+
+def not_updated(p: Pass) -> Result | None:
+    """Something differs and shall stay so."""
+    if p.mr.policies.updates:
+        return None
+    message = f"differs and is left so (spec.managementPolicies): {_listed(p.observed.diff)}"
+    p.tools.announcer.notice(p.mr.obj, "DriftDetected", message)
+    p.set(conditions.reconcile_success())
+    p.report()
+    return _next_look(p, p.observed.requeue_after_seconds)
+
+
+def update(p: Pass) -> Result | None:
+    """Put right what differs, and say what it was."""
+    observation, tools = p.observed, p.tools
+    if observation.refusal is not None:
+        raise observation.refusal
+    tools.configs.check_write(p.mr)
+    if _is_drift(p):
+        _tell_drift(p)
+    p.check_leading()
+    tools.checkpoint("update.before")
+    change = p.connected.update(p.mr, observation)
+    tools.checkpoint("update.sent")
+    tools.memory.settling[p.mr.uid] = p.generation
+    if change.annotations:
+        p.persist_critical(change.annotations)
+        tools.checkpoint("update.persisted")
+    tools.secrets.publish(p.mr, change.connection_details)
+    if change.wrote:
+        message = f"updated external resource: {_listed(observation.diff)}"
+        tools.announcer.well(p.mr.uid)
+        tools.announcer.normal(p.mr.obj, "UpdatedExternalResource", message)
+        p.log.info("updated", external_name=p.mr.external_name, fields=[d.field for d in observation.diff])
+    p.set(conditions.reconcile_success())
+    p.report()
+    if change.wrote and change.requeue_after_seconds is None:
+        # Look at what came of it, with backoff: a difference that does not go away must not become a storm.
+        return results.requeue()
+    return _next_look(p, change.requeue_after_seconds)
+
+
+def _next_look(p: Pass, sooner: float | None) -> Result:
+    usual = p.poll()
+    if sooner is not None and sooner < (usual.requeue_after_seconds or 0.0):
+        return results.after(sooner)
+    return usual
+
+
+def _is_drift(p: Pass) -> bool:
+    """Tell drift from a manifest's change: this very manifest was true once."""
+    mr = p.mr
+    if mr.synced_generation != p.generation or p.tools.memory.settling.get(mr.uid) == p.generation:
+        return False
+    return conditions.find(mr.status.get("conditions"), conditions.READY).get("reason") != "Creating"
+
+
+def _tell_drift(p: Pass) -> None:
+    tools = p.tools
+    message = f"drift: {_listed(p.observed.diff)}; putting it back"
+    tools.announcer.normal(p.mr.obj, "DriftDetected", message)
+    since = tools.now() - tools.memory.observed_at.get(p.mr.uid, tools.now())
+    tools.metrics.drifted(p.mr.resource, seconds=since)
+    p.log.info("drift", external_name=p.mr.external_name, fields=[d.field for d in p.observed.diff])
+
+
+def _listed(diff: tuple[FieldDiff, ...]) -> str:
+    shown = "; ".join(str(entry) for entry in diff[:_SHOWN_DIFFS])
+    more = len(diff) - _SHOWN_DIFFS
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,0 +1,121 @@
+"""What every pass works with: the collaborators, the clocks, and the little that is remembered between passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from provider_discord.kube.access import ObjectAccess
+from provider_discord.kube.resource import Resource
+from provider_discord.kube.store import Store
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed import meta
+from provider_discord.managed.announce import Announcer
+from provider_discord.managed.claims import Claims
+from provider_discord.managed.connection import ConnectionSecrets
+from provider_discord.managed.external import ManagedKind
+from provider_discord.managed.metrics import ManagedMetrics
+from provider_discord.managed.providerconfig import ProviderConfigs
+from provider_discord.managed.references import ReferenceResolver
+from provider_discord.managed.resource import ManagedResource
+from provider_discord.managed.timings import ManagedTimings
+from provider_discord.managed.usage import Usages
+
+CHECKPOINTS = (
+    "adopt.before-persist",
+    "adopt.persisted",
+    "create.before-pending",
+    "create.pending",
+    "create.sent",
+    "create.persisted",
+    "create.failed",
+    "resolve.before",
+    "resolve.found",
+    "resolve.persisted",
+    "update.before",
+    "update.sent",
+    "update.persisted",
+    "delete.before",
+    "delete.sent",
+    "delete.before-finalizer",
+    "delete.finalizer-removed",
+    "finalizer.before-add",
+    "finalizer.added",
+    "status.before",
+    "status.written",
+)
+"""Every label that `Tools.checkpoint` is called with."""
+
+
+class Memory:
+    """What this process knows beyond the objects, by UID. A restart loses it, and nothing depends on it.
+
+    Attributes:
+        settling: The generation whose update is on its way: what still differs is no drift.
+        ended: When a create that this process sent ended without an outcome, by the attempt's id.
+        created: What a create made whose success could not be persisted: (attempt id, external name).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.settling: dict[str, int] = {}
+        self.ended: dict[str, tuple[str, datetime]] = {}
+        self.created: dict[str, tuple[str, str]] = {}
+        self.observed_at: dict[str, float] = {}
+
+    def forget(self, uid: str) -> None:
+        """Drop everything about an object that is gone."""
+        with self._lock:
+            for table in (self.settling, self.ended, self.created, self.observed_at):
+                table.pop(uid, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The collaborators of a pass.
+
+    Attributes:
+        born: When this process began to lead (wall time): a create that a crash ended, ended before.
+        may_write: False once the lease is lost: no external call, no write, may begin any more.
+        checkpoint: Called with one of `CHECKPOINTS`, for tests that kill the process there.
+        rand: Uniform in [0, 1).
+        new_id: A fresh random id for an attempt.
+    """
+
+    access: ObjectAccess
+    kinds: Mapping[Resource, ManagedKind]
+    stores: Mapping[Resource, Store]
+    configs: ProviderConfigs
+    usages: Usages
+    claims: Claims
+    references: ReferenceResolver
+    secrets: ConnectionSecrets
+    announcer: Announcer
+    metrics: ManagedMetrics
+    timings: ManagedTimings
+    now: Callable[[], float]
+    wall: Callable[[], datetime]
+    born: Callable[[], datetime]
+    rand: Callable[[], float]
+    new_id: Callable[[], str]
+    may_write: Callable[[], bool]
+    checkpoint: Callable[[str], None] = lambda _label: None
+    pause: Callable[[float], None]
+    """Waits milliseconds between the tries of a critical write."""
+    memory: Memory = field(default_factory=Memory)
+
+    def poll_seconds(self, mr: ManagedResource, priority: Priority) -> float:
+        """Return when to look for drift: the interval with a little jitter.
+
+        After a burst of changes the first poll comes at a random phase of the interval, so that a guild that
+        was applied at once is not polled at once for ever.
+        """
+        interval = self.timings.poll_interval_seconds
+        wished = meta.parse_go_duration(mr.annotations.get(meta.POLL_INTERVAL, ""))
+        if wished is not None:
+            interval = max(wished, self.timings.min_poll_interval_seconds)
+        if priority is not Priority.POLL and wished is None:
+            return interval * max(self.rand(), 0.05)
+        return interval * (1.0 + self.timings.poll_jitter * (2.0 * self.rand() - 1.0))

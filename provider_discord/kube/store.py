@@ -80,6 +80,8 @@ class Store:
         self._lock = threading.RLock()
         self._entries: dict[Key, _Entry] = {}
         self._tombstones: OrderedDict[Key, int] = OrderedDict()
+        self._listed = 0
+        """The version of the last complete list: what was written up to then and is not here, is gone."""
         self._index_functions: dict[str, IndexFunction] = {}
         self._indices: dict[str, dict[str, set[Key]]] = {}
         self._indexed: dict[Key, list[tuple[str, str]]] = {}
@@ -162,9 +164,9 @@ class Store:
             return  # The write that took away the last finalizer: the object is gone by now.
         data = _encode(obj)
         with self._lock:
-            if version <= self._tombstones.get(key, -1):
-                return
             entry = self._entries.get(key)
+            if entry is None and 0 < version <= max(self._listed, self._tombstones.get(key, 0)):
+                return
             if entry is None:
                 self._set(key, _Entry(data, version, uid_of(obj), None), obj)
             elif version > entry.version:
@@ -192,6 +194,7 @@ class Store:
         """
         changes = []
         with self._lock:
+            self._listed = resource_version
             for key in [key for key in self._entries if key not in keys]:
                 entry = self._entries[key]
                 before = entry.delivered
@@ -222,6 +225,7 @@ class Store:
         """Forget how new everything is: the API server's versions went back (etcd was restored from a backup)."""
         with self._lock:
             self._tombstones.clear()
+            self._listed = 0
             for entry in self._entries.values():
                 entry.version = 0
 

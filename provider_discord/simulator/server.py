@@ -6,6 +6,7 @@ All state belongs to that thread's event loop; everybody else talks to it over H
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -65,6 +66,16 @@ class SimulatorServer:
         return self._port
 
     @property
+    def running(self) -> bool:
+        """Whether it is up."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def failure(self) -> str:
+        """Why it stopped by itself; "" if it did not."""
+        return "" if self._failure is None else str(self._failure)
+
+    @property
     def control(self) -> ControlClient:
         """A client of the control API."""
         if self._control is None:
@@ -122,7 +133,12 @@ class SimulatorServer:
         try:
             # A stopped simulator's port is taken again at once, after it was killed as well.
             site = web.TCPSite(runner, self.config.host, self.config.port, reuse_address=True)
-            await site.start()
+            try:
+                await site.start()
+            except OSError as error:
+                where = f"{self.config.host}:{self.config.port}"
+                msg = f"cannot listen on {where}: {os.strerror(error.errno or 0)}; give another port, or 0 for a free one"
+                raise StartError(msg) from error
             self._port = runner.addresses[0][1]
             self._started.set()
             await self._stop.wait()

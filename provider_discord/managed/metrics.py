@@ -20,8 +20,8 @@ class ManagedMetrics(Protocol):
     def active_workers(self, count: int) -> None:
         """Tell how many passes run now."""
 
-    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
-        """Tell what an object's last pass left: it exists at the provider, is Ready, is Synced."""
+    def state(self, resource: Resource, key: Key, *, ready: str, synced: str) -> None:
+        """Tell an object's conditions (`True`, `False` or `Unknown`), from the watch."""
 
     def forgotten(self, resource: Resource, key: Key) -> None:
         """Drop the object's series: it is gone."""
@@ -57,7 +57,7 @@ class NoMetrics:
     def active_workers(self, count: int) -> None:
         """Do nothing."""
 
-    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
+    def state(self, resource: Resource, key: Key, *, ready: str, synced: str) -> None:
         """Do nothing."""
 
     def forgotten(self, resource: Resource, key: Key) -> None:

@@ -84,9 +84,18 @@ class Pass:
             raise LeadershipLost(msg)
 
     def persist(
-        self, annotations: Mapping[str, str | None] | None = None, *, finalizer: bool | None = None
+        self,
+        annotations: Mapping[str, str | None] | None = None,
+        *,
+        finalizer: bool | None = None,
+        leading: bool = True,
     ) -> None:
         """PUT annotations and our finalizer if they differ from what the object has.
+
+        Args:
+            annotations: To set, or to remove where None.
+            finalizer: Whether our finalizer shall be there; None: as it is.
+            leading: Only as long as this process leads.
 
         Raises:
             Conflict: somebody else has changed the object.
@@ -97,13 +106,15 @@ class Pass:
             obj = meta.with_finalizer(obj, meta.FINALIZER, present=finalizer)
         if obj["metadata"] == self.mr.obj["metadata"] or _same_metadata(obj, self.mr.obj):
             return
-        self.check_leading()
+        if leading:
+            self.check_leading()
         self._took(self.tools.access.replace(self.mr.resource, obj))
 
     def persist_critical(self, annotations: Mapping[str, str | None]) -> None:
         """Persist what must not be lost: what was created. Any error is tried again a few times.
 
-        After a 409 the object is read anew and the same annotations are put on it.
+        After a 409 the object is read anew and the same annotations are put on it. A lease lost meanwhile is
+        no reason to keep to ourselves what has happened.
 
         Raises:
             KubeError: the last try's error.
@@ -113,7 +124,7 @@ class Pass:
             try:
                 if stale:
                     self._reread()
-                self.persist(annotations)
+                self.persist(annotations, leading=False)
             except KubeError as cause:
                 if not tries_left or isinstance(cause, NotFound):
                     raise
@@ -141,7 +152,7 @@ class Pass:
             generation=self.generation,
             now=tools.wall(),
         )
-        self._measure(status)
+        self._measure_firsts(status)
         if status == mr.status:
             return
         self.check_leading()
@@ -220,18 +231,14 @@ class Pass:
             unresolved=self.mr.unresolved,
         )
 
-    def _measure(self, status: Mapping[str, Any]) -> None:
+    def _measure_firsts(self, status: Mapping[str, Any]) -> None:
         mr, metrics = self.mr, self.tools.metrics
-        ready = conditions.find(status["conditions"], conditions.READY).get("status") == "True"
-        synced = conditions.find(status["conditions"], conditions.SYNCED).get("status") == "True"
-        exists = self.observation.exists if self.observation is not None else bool(mr.external_name)
-        metrics.state(mr.resource, mr.key, exists=exists, ready=ready, synced=synced)
         age = (self.tools.wall() - mr.created_at).total_seconds()
         before = mr.status.get("conditions")
         if not conditions.find(before, conditions.SYNCED):
             metrics.first_reconciled(mr.resource, seconds=age)
-        old_ready = conditions.find(before, conditions.READY)
-        if ready and old_ready.get("reason") in {None, "Creating"}:
+        ready = conditions.find(status["conditions"], conditions.READY).get("status") == "True"
+        if ready and conditions.find(before, conditions.READY).get("reason") in {None, "Creating"}:
             metrics.first_ready(mr.resource, seconds=age)
 
 

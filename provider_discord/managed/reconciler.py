@@ -25,7 +25,6 @@ from provider_discord.managed import (
     steps_observe,
 )
 from provider_discord.managed.errors import (
-    AmbiguousCreate,
     Blocked,
     ManagedError,
     NotConnected,
@@ -90,13 +89,10 @@ class Reconciler:
         """Make one pass over an object and return what to do next. Raises no `Exception`."""
         tools = self.tools
         kind, store = tools.kinds[resource], tools.stores[resource]
-        if not tools.may_write():
-            return results.forget()
-        if not store.has_synced:
+        if not tools.may_write() or not store.has_synced:
             return results.after(tools.timings.settle_seconds)
         obj = store.get(key)
         if obj is None:
-            tools.metrics.forgotten(resource, key)
             return results.forget()
         mr = ManagedResource.of(resource, obj, possible=kind.is_external_name)
         p = Pass(tools=tools, kind=kind, mr=mr, priority=priority)
@@ -109,12 +105,17 @@ class Reconciler:
                 return result
         return p.poll()
 
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of an object that is gone."""
+        self.tools.memory.forget(uid)
+        self.tools.announcer.forget(uid)
+
     def _failed(self, p: Pass, step: Step, error: Exception) -> Result:
         """Tell what went wrong and decide when to look again."""
         match error:
             case LeadershipLost():
-                return results.forget()
-            case Conflict() | NotFound():
+                return results.after(p.tools.timings.settle_seconds)
+            case Conflict() | NotFound(served=True):
                 # Somebody was faster: the watch brings the object as it is now, or its end.
                 return results.requeue()
             case Starting():
@@ -125,6 +126,9 @@ class Reconciler:
                 return self._reported(p, p.poll())
             case Blocked():
                 return self._say(p, step, error, reason=error.reason, then=p.poll())
+            case Waiting() if error.quiet and p.mr.synced_generation == p.generation:
+                # Waiting for a rate limit, say, does not make untrue what was true at the last look.
+                return results.requeue() if error.retry_after is None else results.after(error.retry_after)
             case Waiting():
                 then = results.requeue() if error.retry_after is None else results.after(error.retry_after)
                 return self._say(p, step, error, reason="" if error.quiet else step.reason, then=then)
@@ -132,14 +136,11 @@ class Reconciler:
                 p.tools.configs.suspect(p.mr.config_name)
                 then = p.poll() if error.retry_after is None else results.after(error.retry_after)
                 return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
-            case AmbiguousCreate() | ManagedError():
-                return self._say(p, step, error, reason=step.reason, then=_retry(error.retry_after))
             case Unreachable():
                 # The status cannot be written either.
                 p.log.warning("the API server cannot be reached", step=step.name, cause=str(error))
                 return results.failed()
-            case KubeError():
-                p.log.warning("the API server refused", step=step.name, cause=str(error))
+            case ManagedError() | KubeError():
                 return self._say(p, step, error, reason=step.reason, then=_retry(error.retry_after))
             case _:
                 return self._panicked(p, step, error)
@@ -170,7 +171,7 @@ class Reconciler:
         except (Conflict, NotFound):
             return results.requeue()
         except LeadershipLost:
-            return results.forget()
+            return results.after(p.tools.timings.settle_seconds)
         except KubeError as cause:
             p.log.warning("could not write the status", cause=str(cause))
             return results.failed()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from provider_discord.kube.errors import KubeError
+from provider_discord.kube.errors import KubeError, NotFound
 from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.attempts import OpenAttempt
 from provider_discord.managed.errors import AmbiguousCreate, ManagedError
@@ -169,7 +169,11 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     tools.memory.created[p.mr.uid] = (attempt.id, name)
     p.claim(name)
     at = max(tools.wall(), attempt.started)
-    p.persist_critical({**attempts.succeeded(name, at), **creation.annotations})
+    try:
+        p.persist_critical({**attempts.succeeded(name, at), **creation.annotations})
+    except NotFound as cause:
+        p.log.warning("created something whose object is gone", external_name=name, cause=str(cause))
+        raise
     tools.checkpoint("create.persisted")
     _settled(p)
     tools.secrets.publish(p.mr, creation.connection_details)

@@ -39,7 +39,7 @@ class ManagedTimings:
     reference_patience_seconds: float = 30.0
     """An unresolved reference is worth a warning event only so long after the object was made."""
 
-    settle_seconds: float = 1.0
+    settle_seconds: float = 0.5
     """How soon a pass that had to wait for its own process to start is tried again."""
 
     in_use_retry_seconds: float = 30.0
@@ -55,6 +55,8 @@ class ManagedTimings:
     session_linger_seconds: float = 90.0
     """A replaced session is closed so much later: longer than the passes that use it can last."""
 
+    leader_check_seconds: float = 0.5
+    """An idle worker asks so often whether it may go on, and a stopped one notices so soon."""
     stop_grace_seconds: float = 10.0
     """How long passes that run may take to finish when the process stops."""
     initial_spread: float = 1.0

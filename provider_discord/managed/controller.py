@@ -1,0 +1,282 @@
+"""The controller: from changes to keys in the queue, and from the queue to passes.
+
+One queue and one set of workers serve all kinds, ProviderConfigs included, so that a burst in one kind is
+worked off by all workers and the classes of urgency hold across kinds. Besides an object's own changes, a key is
+queued when an object that it refers to gets, changes or loses its external name, when the ProviderConfig that
+turned it away has changed, and when an older claim on its external name goes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import structlog
+
+from provider_discord.kube.errors import KubeError
+from provider_discord.kube.resource import Key, Obj, Resource, uid_of
+from provider_discord.kube.store import Change, Store
+from provider_discord.kube.workqueue import Priority, WorkQueue
+from provider_discord.managed import conditions, meta, results
+from provider_discord.managed.claims import Claim
+from provider_discord.managed.predicates import is_settled, worth_a_pass
+from provider_discord.managed.providerconfig import ProviderConfigs
+from provider_discord.managed.reconciler import Reconciler
+from provider_discord.managed.references import ReferenceIndex, Referrer
+from provider_discord.managed.resource import ManagedResource, config_name_of, external_name_of
+from provider_discord.managed.results import Result
+from provider_discord.managed.usage import config_of_usage
+
+CONFIG_OF_OBJECT = "managed/config-of-object"
+
+log = structlog.get_logger()
+
+
+class Item(NamedTuple):
+    """What the queue holds: an object of a kind."""
+
+    resource: Resource
+    key: Key
+
+
+class Controller:
+    """Feeds the queue and runs the workers."""
+
+    def __init__(
+        self,
+        *,
+        reconciler: Reconciler,
+        configs: ProviderConfigs,
+        config_store: Store,
+        usage_resource: Resource,
+        usage_store: Store,
+        queue: WorkQueue[Item],
+        workers: int,
+    ) -> None:
+        self._reconciler = reconciler
+        self._tools = reconciler.tools
+        self._timings = self._tools.timings
+        self._configs = configs
+        self._queue = queue
+        self._workers = workers
+        self._usage_resource = usage_resource
+        self._stores: Mapping[Resource, Store] = {
+            **self._tools.stores,
+            configs.resource: config_store,
+            usage_resource: usage_store,
+        }
+        self._index = ReferenceIndex(self._tools.kinds)
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._active = 0
+        self._lock = threading.Lock()
+        for store in self._tools.stores.values():
+            store.add_index(CONFIG_OF_OBJECT, lambda obj: (config_name_of(obj),))
+        configs.wake.objects = self._wake
+        configs.wake.users = self._wake_users
+        configs.wake.config = self._wake_config
+
+    # What reflectors call.
+
+    def handler(self, resource: Resource) -> Callable[[Change], None]:
+        """Return what a reflector of this kind shall call for every change."""
+        if resource == self._configs.resource:
+            return self._config_changed
+        if resource == self._usage_resource:
+            return self._usage_changed
+        return lambda change: self._object_changed(resource, change)
+
+    def enqueue(self, resource: Resource, key: Key, *, priority: Priority = Priority.RETRY) -> None:
+        """Queue a pass over an object, now."""
+        self._queue.add(Item(resource, key), priority=priority)
+
+    @property
+    def synced(self) -> bool:
+        """Tell whether every kind has been listed."""
+        return all(store.has_synced for store in self._stores.values())
+
+    # Running.
+
+    def start(self) -> None:
+        """Start the workers. They take nothing while `may_write` says no."""
+        for number in range(self._workers):
+            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, grace_seconds: float | None = None) -> bool:
+        """Let running passes finish; return whether all did within the grace."""
+        grace = self._timings.stop_grace_seconds if grace_seconds is None else grace_seconds
+        self._stopping.set()
+        self._queue.shutdown()
+        deadline = time.monotonic() + grace
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = [thread.name for thread in self._threads if thread.is_alive()]
+        if left:
+            log.warning("passes did not finish in time", workers=left, grace_seconds=grace)
+        return not left
+
+    def step(self) -> bool:
+        """Work on one key that is due, if any; for tests and single-threaded use."""
+        work = self._queue.get(timeout=0)
+        if work is None:
+            return False
+        try:
+            self._finish(work.key, self._process(work.key, work.priority))
+        finally:
+            self._queue.done(work.key)
+        return True
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            if not self._tools.may_write():
+                self._stopping.wait(self._timings.leader_check_seconds)
+                continue
+            work = self._queue.get(timeout=self._timings.leader_check_seconds)
+            if work is None:
+                continue
+            self._count(1)
+            try:
+                self._finish(work.key, self._process(work.key, work.priority))
+            finally:
+                self._count(-1)
+                self._queue.done(work.key)
+
+    def _process(self, item: Item, priority: Priority) -> Result:
+        began = self._tools.now()
+        if item.resource == self._configs.resource:
+            result = self._config_pass(item.key.name)
+        else:
+            with structlog.contextvars.bound_contextvars(
+                kind=item.resource.kind, namespace=item.key.namespace, name=item.key.name
+            ):
+                result = self._reconciler.reconcile(item.resource, item.key, priority)
+        self._tools.metrics.reconciled(item.resource, result.outcome, seconds=self._tools.now() - began)
+        return result
+
+    def _config_pass(self, name: str) -> Result:
+        if not self._tools.may_write():
+            return results.after(self._timings.settle_seconds)
+        try:
+            result = self._configs.reconcile(name)
+        except KubeError as cause:
+            log.warning("could not look after a provider config", config=name, cause=str(cause))
+            return results.failed()
+        except Exception as error:  # noqa: BLE001 - a bug in one config is not the others'
+            self._tools.metrics.panicked(self._configs.resource)
+            log.error(  # noqa: TRY400 - the traceback goes through the redaction of fields
+                "internal error", config=name, traceback="".join(traceback.format_exception(error))
+            )
+            return results.failed()
+        state = self._configs.states().get(name)
+        self._tools.metrics.token(name, valid=None if state is None else state.connected)
+        return result
+
+    def _finish(self, item: Item, result: Result) -> None:
+        if result.rate_limited:
+            self._queue.add_rate_limited(item, priority=result.priority)
+            return
+        if result.forget:
+            self._queue.forget(item)
+        if result.requeue_after_seconds is not None:
+            self._queue.add_after(item, result.requeue_after_seconds, priority=result.priority)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._active += change
+            active = self._active
+        self._tools.metrics.active_workers(active)
+
+    # Changes.
+
+    def _object_changed(self, resource: Resource, change: Change) -> None:
+        key, old, new = change.key, change.old, change.new
+        self._index.update(resource, key, new)
+        self._follow_claims(resource, key, old, new)
+        if not change.initial:
+            self._wake_referrers(resource, key, old, new)
+        metrics = self._tools.metrics
+        if new is None:
+            metrics.forgotten(resource, key)
+            if old is not None:
+                self._reconciler.forget(uid_of(old))
+                self._wake_config(config_name_of(old), delay=self._timings.usage_settle_seconds)
+        else:
+            given = (new.get("status") or {}).get("conditions")
+            ready = str(conditions.find(given, conditions.READY).get("status") or "Unknown")
+            synced = str(conditions.find(given, conditions.SYNCED).get("status") or "Unknown")
+            metrics.state(resource, key, ready=ready, synced=synced)
+        item = Item(resource, key)
+        if change.initial and new is not None:
+            if is_settled(new):
+                spread = self._timings.initial_spread * self._timings.poll_interval_seconds
+                self._queue.add_after(item, self._tools.rand() * spread, priority=Priority.POLL)
+            else:
+                self._queue.add(item, priority=Priority.RETRY)
+        elif worth_a_pass(old, new):
+            self._queue.add(item, priority=Priority.CHANGE)
+
+    def _follow_claims(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
+        """Follow what people write into the annotation. What we adopt and create we claim ourselves, earlier."""
+        possible = self._tools.kinds[resource].is_external_name
+        before = external_name_of(old, possible) if old is not None else None
+        name = external_name_of(new, possible) if new is not None else None
+        if before == name and old is not None and new is not None:
+            return
+        freed: list[Claim] = []
+        if name is None:
+            if before is not None or new is None:
+                _, freed = self._tools.claims.release(resource.kind, key)
+        elif new is not None:
+            mr = ManagedResource.of(resource, new, possible=possible)
+            self._tools.claims.register(
+                name,
+                Claim(
+                    kind=resource.kind,
+                    key=key,
+                    uid=mr.uid,
+                    created_at=mr.created_at,
+                    writes=mr.policies.writes or mr.policies.paused,
+                ),
+            )
+            if before is not None:
+                freed = self._tools.claims.claimants(resource.kind, before)
+        for claim in freed:
+            self._queue.add(Item(resource, claim.key), priority=Priority.RETRY)
+
+    def _wake_referrers(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
+        possible = self._tools.kinds[resource].is_external_name
+
+        def seen(obj: Obj | None) -> tuple[str | None, dict[str, str]]:
+            return (None, {}) if obj is None else (external_name_of(obj, possible), meta.labels_of(obj))
+
+        if seen(old) != seen(new):
+            self._wake(self._index.referrers(resource, key))
+
+    def _config_changed(self, change: Change) -> None:
+        if change.initial or worth_a_pass(change.old, change.new):
+            self._wake_config(change.key.name)
+
+    def _usage_changed(self, change: Change) -> None:
+        usage = change.new or change.old
+        if usage is not None and not change.initial and (change.old is None or change.new is None):
+            self._wake_config(config_of_usage(usage), delay=self._timings.usage_settle_seconds)
+
+    # Waking.
+
+    def _wake(self, who: Iterable[Referrer]) -> None:
+        for referrer in who:
+            self._queue.add(Item(referrer.resource, referrer.key), priority=Priority.RETRY)
+
+    def _wake_users(self, config: str) -> None:
+        for resource, store in self._tools.stores.items():
+            for key in store.by_index(CONFIG_OF_OBJECT, config):
+                self._queue.add(Item(resource, key), priority=Priority.RETRY)
+
+    def _wake_config(self, name: str, delay: float = 0.0) -> None:
+        item = Item(self._configs.resource, Key("", name))
+        self._queue.add_after(item, delay, priority=Priority.RETRY if delay else Priority.CHANGE)

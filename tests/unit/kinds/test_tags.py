@@ -115,7 +115,7 @@ def sent(planned: TagPlan) -> list[tuple[str | None, str]]:
         ),
     ],
 )
-def test_plans(  # noqa: PLR0917 - one a column
+def test_plans(
     desired: list[str],
     observed: list[dict[str, Any]],
     memory: dict[str, str],

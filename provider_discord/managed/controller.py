@@ -206,10 +206,7 @@ class Controller:
                 self._reconciler.forget(uid_of(old))
                 self._wake_config(config_name_of(old), delay=self._timings.usage_settle_seconds)
         else:
-            given = (new.get("status") or {}).get("conditions")
-            ready = str(conditions.find(given, conditions.READY).get("status") or "Unknown")
-            synced = str(conditions.find(given, conditions.SYNCED).get("status") or "Unknown")
-            metrics.state(resource, key, ready=ready, synced=synced)
+            self._tell_state(resource, key, new)
         item = Item(resource, key)
         if change.initial and new is not None:
             if is_settled(new):
@@ -219,6 +216,19 @@ class Controller:
                 self._queue.add(item, priority=Priority.RETRY)
         elif worth_a_pass(old, new):
             self._queue.add(item, priority=Priority.CHANGE)
+
+    def _tell_state(self, resource: Resource, key: Key, obj: Obj) -> None:
+        given = (obj.get("status") or {}).get("conditions")
+        if not given:
+            return
+        possible = self._tools.kinds[resource].is_external_name
+        self._tools.metrics.state(
+            resource,
+            key,
+            exists=external_name_of(obj, possible) is not None,
+            ready=conditions.find(given, conditions.READY).get("status") == "True",
+            synced=conditions.find(given, conditions.SYNCED).get("status") == "True",
+        )
 
     def _follow_claims(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
         """Follow what people write into the annotation. What we adopt and create we claim ourselves, earlier."""

@@ -20,8 +20,8 @@ class ManagedMetrics(Protocol):
     def active_workers(self, count: int) -> None:
         """Tell how many passes run now."""
 
-    def state(self, resource: Resource, key: Key, *, ready: str, synced: str) -> None:
-        """Tell an object's conditions (`True`, `False` or `Unknown`), from the watch."""
+    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
+        """Tell an object's state once it has conditions, from the watch: it has an external name, is Ready, is Synced."""
 
     def forgotten(self, resource: Resource, key: Key) -> None:
         """Drop the object's series: it is gone."""
@@ -57,7 +57,7 @@ class NoMetrics:
     def active_workers(self, count: int) -> None:
         """Do nothing."""
 
-    def state(self, resource: Resource, key: Key, *, ready: str, synced: str) -> None:
+    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
         """Do nothing."""
 
     def forgotten(self, resource: Resource, key: Key) -> None:

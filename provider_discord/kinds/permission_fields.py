@@ -15,6 +15,7 @@ from typing import Final
 
 from provider_discord.apis.errors import InvalidField
 from provider_discord.discord.permissions import PERMISSIONS, UnknownPermission, names_of
+from provider_discord.discord.permissions import parse_bits as discord_bits
 from provider_discord.discord.permissions import parse_names as parse_permission_names
 
 KNOWN: Final = reduce(or_, PERMISSIONS.values())
@@ -76,6 +77,11 @@ def parse_mask(
     if bits is None:
         return None
     return 0 if bits == "" else parse_bits(bits, field=field)
+
+
+def observed_bits(value: int | str | None) -> int:
+    """Return a mask as Discord gave it: a decimal string over REST, an integer in audit logs, missing for none."""
+    return discord_bits(value)
 
 
 def differs(desired: int, observed: int) -> bool:

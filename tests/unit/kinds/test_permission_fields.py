@@ -67,6 +67,10 @@ def test_an_unknown_bit_that_the_manifest_gives_is_managed() -> None:
     assert not fields.differs(VIEW | NEW, VIEW | NEW)
 
 
+def test_reads_what_discord_gives() -> None:
+    assert [fields.observed_bits(value) for value in ("1024", 1024, "", None)] == [VIEW, VIEW, 0, 0]
+
+
 def test_says_only_what_differs() -> None:
     observed = VIEW | PERMISSIONS["MANAGE_ROLES"] | NEW
     assert fields.describe_change(observed, VIEW | SEND) == (

@@ -116,7 +116,7 @@ class ControlClient:
         """Let answers take so long (log-normal)."""
         self.call("set_latency", median_seconds=median_seconds, p99_seconds=p99_seconds)
 
-    def add_fault(self, effect: Effect | Fault, **details: Any) -> None:
+    def add_fault(self, effect: Effect | Fault | str, **details: Any) -> None:
         """Arm a fault: a `Fault`, or an effect and the fault's other fields."""
         fault = effect if isinstance(effect, Fault) else Fault(effect=Effect(effect), **details)
         self.call("add_fault", **fault.as_json())

@@ -14,8 +14,9 @@ What a plan guarantees, if Discord keeps the order of the numbers that it is giv
 * The number of another object changes only where it is tied with its neighbours, or they are too close, so that
   there is no number for what belongs between them. First as few of the others as possible are written, then as few
   objects as possible.
-* A number that is written never ties with a neighbour's (except below a bot whose role stands too low for that),
-  so that nothing depends on how ties are broken. Ties that stand and stand right are left alone.
+* A number that is written never ties with a neighbour's, so that nothing depends on how ties are broken; except
+  below a bot whose role stands too low for that, where a second call may be needed if Discord breaks them
+  otherwise. Ties that stand and stand right are left alone.
 
 Tie rules: Discord docs, resources/channel ("position ... channels with the same position are sorted by id") and
 discord-api-docs#6947; of two roles the older is the higher one.

@@ -51,7 +51,7 @@ class ChannelParameters(ApiModel):
 
     name: Annotated[
         str | None,
-        DiscordField(name="name", normalise=normalise.channel_name),
+        DiscordField(name="name", plain=False),
         Field(
             min_length=1,
             max_length=100,
@@ -279,6 +279,12 @@ _TEXT_SCHEMA: Final[dict[str, Any]] = {"type": "string"}
 
 CHANNEL_OBSERVED: Final = (
     ObservedField(key="id", name="id", schema=_TEXT_SCHEMA, description="Id of the channel."),
+    ObservedField(
+        key="name",
+        name="name",
+        schema=_TEXT_SCHEMA,
+        description="Name of the channel as Discord stores it.",
+    ),
     ObservedField(
         key="type",
         name="type",

@@ -57,7 +57,7 @@ class DiscordField:
         create: May stand in the create call.
         update: May stand in the PATCH.
         read: Is shown in ``status.atProvider``.
-        plain: The table alone handles it. False: code in ``kinds`` does (overwrites, tags, images, order,
+        plain: The table alone handles it. False: code in ``kinds`` does (names, overwrites, tags, images, order,
             permissions, features, flags, colours, parent, type); the table then gives only the schema and the
             documentation.
         normalise: What Discord makes of a value, given the channel's type. Idempotent; applied to the desired

@@ -269,6 +269,12 @@ GUILD_OBSERVED: Final = (
         key="ownerId", name="owner_id", schema=_STRING, description="User id of the guild's owner."
     ),
     ObservedField(
+        key="botIsOwner",
+        name=None,
+        schema={"type": "boolean"},
+        description="The guild belongs to the bot itself.",
+    ),
+    ObservedField(
         key="features",
         name="features",
         schema={"type": "array", "items": {"type": "string"}},

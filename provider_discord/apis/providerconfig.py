@@ -199,7 +199,7 @@ class ProviderConfigSpec(ApiModel):
         Hold | None,
         Field(
             description="When the provider stops putting things back, because people seem to be changing the "
-            "guild on purpose. The percentage or the minimum, whichever is more.",
+            "guild on purpose: the percentage or the minimum, whichever is more. Accepted, has no effect yet.",
         ),
     ] = None
     garbage_collection: Annotated[

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from provider_discord.apis import normalise
 from provider_discord.apis.fields import DiscordField, ObservedField
 from provider_discord.apis.images import ImageSource
 from provider_discord.apis.model import ApiModel
@@ -47,7 +46,7 @@ class RoleParameters(ApiModel):
 
     name: Annotated[
         str | None,
-        DiscordField(name="name", normalise=normalise.trimmed),
+        DiscordField(name="name", plain=False),
         Field(min_length=1, max_length=100, description="Name of the role, 1 to 100 characters."),
     ] = None
     guild_id: Annotated[
@@ -158,6 +157,13 @@ _STRING: Final[dict[str, Any]] = {"type": "string"}
 
 ROLE_OBSERVED: Final = (
     ObservedField(key="id", name="id", schema=_STRING, description="Id of the role."),
+    ObservedField(key="name", name="name", schema=_STRING, description="Name of the role."),
+    ObservedField(
+        key="everyone",
+        name=None,
+        schema={"type": "boolean"},
+        description="This is @everyone, whose id is the guild's.",
+    ),
     ObservedField(
         key="managed",
         name="managed",

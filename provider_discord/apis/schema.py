@@ -32,6 +32,12 @@ class _Structural(GenerateJsonSchema):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """Leave out the class's docstring: it speaks to programmers; fields carry words for users."""
+        made = super().model_schema(schema)
+        made.pop("description", None)
+        return made
+
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         """Write a single allowed value as an enumeration of one; ``const`` is not allowed."""
         made = super().literal_schema(schema)

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from provider_discord.apis import normalise
 from provider_discord.apis.channel import ChannelParameters
 from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.fields import ChannelType
@@ -212,10 +209,3 @@ def test_a_provider_config() -> None:
     assert (spec.hold.minimum_resources, spec.hold.percentage) == (5, 10)
     with pytest.raises(InvalidField, match=r"^spec\.credentials\.source: 'File'"):
         parse_provider_config({"credentials": {"source": "File"}})
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.text(max_size=40), st.sampled_from([None, *ChannelType]))
-def test_folding_a_name_twice_changes_nothing(name: str, channel_type: ChannelType | None) -> None:
-    once = normalise.channel_name(name, channel_type)
-    assert normalise.channel_name(once, channel_type) == once

@@ -58,6 +58,12 @@ def test_every_field_is_described(kind: KindDefinition) -> None:
         assert text.strip().endswith((".", ")")), f"{path}: {text}"
 
 
+@kinds
+def test_docstrings_do_not_reach_users(kind: KindDefinition) -> None:
+    for path, schema in nodes(root(kind)):
+        assert "``" not in schema.get("description", ""), path
+
+
 @managed
 def test_nothing_in_for_provider_has_a_default(kind: KindDefinition) -> None:
     for path, schema in nodes(root(kind)["properties"]["spec"]["properties"]["forProvider"]):

@@ -16,7 +16,8 @@ Until decided, the latest end counts, which is too early for neither. Only monot
 X-RateLimit-Reset, which needs synchronised clocks.
 
 Tokens are ``lowest Remaining seen in this window - requests in flight``: right for answers out of order, and
-self-correcting as requests come back.
+self-correcting as requests come back. Never more are taken in a window than its limit, for the answers that show
+no Remaining.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ class Bucket:
         self._seen_remaining: int | None = None
         self._taken = 0
         self._foreign = 0
+        self._spare = 0
 
     # Waiting tickets
 
@@ -154,9 +156,13 @@ class Bucket:
         if self.probing or self.limit is None:
             return 1 - self.in_flight
         if self.kind is BucketKind.SLIDING:
-            return self.limit - self._used(now) - self.in_flight
+            return self.limit - self._spare - self._used(now) - self.in_flight
         self._roll(now)
-        return self._remaining - self.in_flight
+        tokens = min(self._remaining - self.in_flight, self.limit - self._taken)
+        if tokens <= 0 and not self._live and self.in_flight == 0:
+            self.probing = True  # the whole window went unanswered; only another answer can tell more
+            return 1
+        return tokens
 
     def free_at(self, now: float, need: int = 1) -> float | None:
         """Return the earliest instant at which there can be so many tokens; None when only an answer can tell."""
@@ -168,12 +174,12 @@ class Bucket:
         if self.limit is None or self.unlimited or (self.probing and self.in_flight):
             return start if start > now else None
         if self.kind is BucketKind.SLIDING:
-            spare = self.limit - self.in_flight - need
-            at = self._latest + self._margin - spare * self._period
+            left = self.limit - self._spare - self.in_flight - need
+            at = self._latest + self._margin - left * self._period
             return max(start, at)
         if not self._live:
             return start if start > now else None
-        windows = max(0, math.ceil((need - self._remaining + self.in_flight) / self.limit) - 1)
+        windows = max(0, math.ceil((need - self.tokens(now)) / self.limit) - 1)
         return max(start, self._reset() + self._margin + windows * self._length)
 
     def take(self, now: float) -> None:
@@ -189,10 +195,11 @@ class Bucket:
 
     # What came back. Each of these ends one request in flight.
 
-    def ended(self, *, counted: bool, unlimited: bool) -> None:
+    def ended(self, *, now: float, counted: bool, unlimited: bool) -> None:
         """A request ended without bucket headers.
 
         Args:
+            now: When.
             counted: Discord may have counted it.
             unlimited: It was a success, so a bucket that never showed headers has no limit.
         """
@@ -200,9 +207,16 @@ class Bucket:
         if self.limit is None:
             self.unlimited = self.unlimited or unlimited
         elif counted and self.kind is BucketKind.SLIDING:
-            self._latest += self._period
+            self._latest = max(self._latest, now) + self._period
         elif counted:
-            self._remaining -= 1
+            self._roll(now)
+            if not self._live:  # at worst the window has just begun
+                self._live = True
+                self._low, self._end, self._latest = -math.inf, now + self._length, now + self._length
+            elif self.kind is BucketKind.UNDECIDED:
+                self._latest = max(self._latest, now + self._length)
+        else:
+            self._taken -= 1
 
     def answered(self, headers: RateHeaders, *, sent_at: float, received_at: float, epoch: int) -> None:
         """A request ended with bucket headers.
@@ -225,10 +239,9 @@ class Bucket:
             self._latest = max(self._latest, end)
             return
         self._roll(received_at)
-        if not self._live:
-            if epoch < self.epoch and low <= self._previous + _PRECISION_SECONDS:
-                self._remaining -= 1  # of the window before, or perhaps the first of this one
-                return
+        if epoch < self.epoch and low <= self._previous + _PRECISION_SECONDS:
+            self._remaining -= 1  # of the window before, though perhaps of this one
+        elif not self._live:
             self._begin(low, end, headers)
         elif low > self._end + _PRECISION_SECONDS:
             if received_at < self._low:
@@ -245,10 +258,10 @@ class Bucket:
         """A request was refused because the bucket is empty: wait, then probe with one request."""
         self.in_flight -= 1
         self.blocked_until = max(self.blocked_until, now + retry_after + self._margin)
-        if headers is not None:
-            self._forget(headers.limit)
-        else:
-            self._forget(self.limit)
+        if self.kind is BucketKind.SLIDING and self.limit is not None:
+            # Somebody else takes from it too: leave them one more. It costs bursts, not throughput.
+            self._spare = min(self._spare + 1, self.limit // 2)
+        self._forget(self.limit if headers is None else headers.limit)
         self.probing = True
         self.unlimited = False
 
@@ -297,11 +310,14 @@ class Bucket:
 
     def _same_window(self, low: float, end: float, headers: RateHeaders) -> None:
         self._remaining = min(self._remaining, headers.remaining)
-        self._seen_remaining = min(self._seen_remaining or 0, headers.remaining)
+        seen = headers.remaining if self._seen_remaining is None else self._seen_remaining
+        self._seen_remaining = min(seen, headers.remaining)
         self._low = max(self._low, low)
         self._end = min(self._end, end)
         self._latest = max(self._latest, end)
-        if self.kind is BucketKind.UNDECIDED and self._sample is not None:
+        if self._sample is None:
+            self._sample = (low, end)
+        elif self.kind is BucketKind.UNDECIDED:
             first_low, first_end = self._sample
             apart = max(end - first_low, first_end - low)
             if apart < 0.9 * self._period:
@@ -311,10 +327,13 @@ class Bucket:
         """Start again from nothing but the limit."""
         if self._live:
             self._close()
+        if limit != self.limit:
+            self._spare = 0
         self.limit = limit
         self.kind = BucketKind.UNDECIDED
         self._low = self._end = self._latest = -math.inf
         self._live = False
         self._period = self._length = 0.0
         self._remaining = 0
+        self._taken = self.in_flight
         self._foreign = 0

@@ -73,6 +73,7 @@ class Ticket:
         arrived_at: When.
         bucket: Where it waits or what it took from.
         state: Where it is.
+        granted_at: When it was last granted.
         epoch: The bucket's when it was granted.
         refused_by: Scope of the last 429 that it met.
     """
@@ -82,6 +83,7 @@ class Ticket:
     arrived_at: float
     bucket: Bucket
     state: TicketState = TicketState.WAITING
+    granted_at: float = -math.inf
     epoch: int = 0
     refused_by: Scope | None = None
 
@@ -137,6 +139,7 @@ class Limiter:
         self._timings = timings
         self._numbers = itertools.count()
         self._hashes: dict[str, str] = {}
+        self._learnt_at: dict[tuple[str, str], float] = {}
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._assigned: dict[tuple[str, str], Bucket] = {}
         self._waiting: set[Bucket] = set()
@@ -267,20 +270,19 @@ class Limiter:
             sent_at: Just before it was sent.
         """
         rate = RateHeaders.parse(headers) if headers is not None else None
-        if rate is not None:
-            self._learn(ticket, rate)
+        known = rate is not None and self._learn(ticket, rate, now)
         self._release(ticket, now)
         ticket.state = TicketState.DONE
-        if rate is None:
-            ticket.bucket.ended(counted=True, unlimited=ok)
-        else:
+        if rate is not None and known:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
+        else:
+            ticket.bucket.ended(now=now, counted=rate is None, unlimited=ok and rate is None)
 
     def refused(self, ticket: Ticket, *, now: float, headers: Mapping[str, str], refusal: Refusal) -> None:
         """A granted request was answered 429; it waits again, at its old place."""
         rate = RateHeaders.parse(headers)
-        if rate is not None:
-            self._learn(ticket, rate)
+        if rate is not None and not self._learn(ticket, rate, now):
+            rate = None
         self._release(ticket, now)
         ticket.refused_by = refusal.scope
         until = now + refusal.retry_after + self._timings.reset_margin_seconds
@@ -288,11 +290,11 @@ class Limiter:
         match refusal.scope:
             case Scope.GLOBAL:
                 self._global.blocked_until = max(self._global.blocked_until, until)
-                bucket.ended(counted=False, unlimited=False)
+                bucket.ended(now=now, counted=False, unlimited=False)
             case Scope.SHARED | Scope.SUBLIMIT:
                 fields = demand.fields if refusal.scope is Scope.SUBLIMIT else frozenset[str]()
                 self._park(demand, _Parked(fields, until, refusal.scope))
-                bucket.ended(counted=True, unlimited=False)
+                bucket.ended(now=now, counted=True, unlimited=False)
             case _:
                 bucket.exhausted(retry_after=refusal.retry_after, now=now, headers=rate)
         ticket.state = TicketState.WAITING
@@ -341,6 +343,7 @@ class Limiter:
     def _grant(self, ticket: Ticket, now: float) -> None:
         self._dequeue(ticket)
         ticket.state = TicketState.GRANTED
+        ticket.granted_at = now
         ticket.bucket.take(now)
         ticket.epoch = ticket.bucket.epoch
         self._global.in_flight += 1
@@ -397,17 +400,27 @@ class Limiter:
             self._buckets[name, major] = bucket
         return bucket
 
-    def _learn(self, ticket: Ticket, rate: RateHeaders) -> None:
-        """Move a route's tickets to the bucket that the answer names, and guess the same for its other majors."""
+    def _learn(self, ticket: Ticket, rate: RateHeaders, now: float) -> bool:
+        """Move a route's tickets to the bucket that the answer names, and guess the same for its other majors.
+
+        Returns:
+            Whether the ticket is in that bucket now. An answer to something sent before the present hash was
+            learnt does not bring an older hash back; it tells of a bucket that is no longer used.
+        """
         route, major = ticket.demand.route, ticket.demand.major
+        if ticket.bucket.name == rate.bucket:
+            return True
+        if ticket.bucket.hashed and ticket.granted_at < self._learnt_at.get((route, major), -math.inf):
+            return False
         news = self._hashes.get(route) != rate.bucket
         self._hashes[route] = rate.bucket
-        if ticket.bucket.name != rate.bucket:
-            self._move(route, major, rate.bucket)
+        self._learnt_at[route, major] = now
+        self._move(route, major, rate.bucket)
         if news:
             guesses = [key for key, bucket in self._assigned.items() if key[0] == route and not bucket.hashed]
             for _, other in guesses:
                 self._move(route, other, rate.bucket)
+        return True
 
     def _move(self, route: str, major: str, name: str) -> None:
         old = self._assigned[route, major]
@@ -434,6 +447,8 @@ class Limiter:
                 new.in_flight += 1
         if not old.waiting():
             self._waiting.discard(old)
+            if not old.members and not old.in_flight:
+                self._buckets.pop((old.name, old.major), None)
 
     def _sweep(self, now: float) -> None:
         held = self._global.held
@@ -451,3 +466,4 @@ class Limiter:
                 del self._buckets[name]
                 for member in bucket.members:
                     self._assigned.pop(member, None)
+                    self._learnt_at.pop(member, None)

@@ -1,0 +1,382 @@
+"""The Channel kind: channels and categories of a guild.
+
+Observed from the guild's shared snapshot; created with everything in one call; put right by one PATCH of what
+differs; ordered in bulk; deleted only if nothing is lost by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from provider_discord.apis.channel import ChannelParameters
+from provider_discord.apis.fields import ChannelType
+from provider_discord.apis.kinds import CHANNEL
+from provider_discord.discord import errors as discord
+from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissions, is_hidden
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds import channel_plan, foresight
+from provider_discord.kinds.adoption import Match, same_name_check
+from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
+from provider_discord.kinds.creation import Action, Evidence, decide
+from provider_discord.kinds.evidence import creations_since
+from provider_discord.kinds.missing import find_unlisted
+from provider_discord.kinds.outcomes import translated
+from provider_discord.kinds.reorder import ChannelOrder, position_diff, put_in_order
+from provider_discord.kinds.session import DiscordSession
+from provider_discord.kinds.visit import Equipment, Visit
+from provider_discord.managed.errors import Blocked, ExternalFailure, ManagedError, Waiting
+from provider_discord.managed.external import (
+    Attempt,
+    Change,
+    Creation,
+    Observation,
+    PassContext,
+    Readiness,
+    Resolution,
+)
+from provider_discord.managed.resource import ManagedResource
+
+Json = Mapping[str, Any]
+_ORDER = ChannelOrder()
+_POSTS = frozenset({ChannelType.FORUM, ChannelType.MEDIA})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConnector:
+    """Makes a ``ChannelExternal`` for one pass."""
+
+    equipment: Equipment
+
+    def connect(self, mr: ManagedResource, session: DiscordSession, context: PassContext) -> ChannelExternal:
+        """Return the external client for this object."""
+        return ChannelExternal(Visit(mr, session=session, context=context, equipment=self.equipment))
+
+
+class ChannelExternal:
+    """The four verbs and the resolution, for one channel and one pass."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    def observe(self, mr: ManagedResource) -> Observation:
+        """Compare the channel with its manifest; never writes."""
+        visit = self._visit
+        if mr.external_name is None and mr.deleting:
+            return Observation(exists=False)
+        guild_id = visit.guild_id()
+        parameters = self._parameters(mr)
+        snapshot = visit.look(guild_id)
+        channel_id, adopted = mr.external_name, None
+        if channel_id is None:
+            try:
+                channel_id = adopted = self._same_name(parameters, snapshot)
+            except Blocked as refusal:
+                return Observation(exists=False, refusal=refusal)
+        raw = None if channel_id is None else self._find(snapshot, channel_id)
+        if raw is None:
+            return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
+        self._check_type(parameters, raw)
+        shown = visit.settled_status(channel_plan.status(raw, snapshot=snapshot), volatile=("lastMessageId",))
+        if parameters is None or mr.deleting:
+            plan = ChannelPlan(raw=raw)
+        else:
+            plan = self._plan(mr, parameters, raw, snapshot)
+        return Observation(
+            exists=True,
+            external_name=adopted,
+            diff=plan.diffs,
+            at_provider=shown,
+            annotations=plan.annotations,
+            readiness=_READY,
+            plan=plan,
+            warnings=plan.warnings,
+            refusal=self._why_not_update(plan, snapshot),
+        )
+
+    def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
+        """Create the channel with all that its manifest gives, in one call."""
+        del mr
+        visit = self._visit
+        guild_id = visit.guild_id()
+        parameters = visit.parse(CHANNEL, ChannelParameters)
+        snapshot = visit.look(guild_id, decisive=True)
+        self._same_name(parameters, snapshot, creating=True)
+        body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=visit.bot_id)
+        self._foresee(body, {}, snapshot)
+        with translated(f"creating channel {parameters.name}", terms=TERMS):
+            try:
+                raw = visit.client.create_channel(guild_id, body, options=visit.options(attempt=attempt))
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.record_channel(guild_id, raw)
+        visit.wrote(str(raw["id"]))
+        return Creation(
+            external_name=str(raw["id"]), annotations=channel_plan.tags_memory(parameters, raw, None)
+        )
+
+    def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
+        """Find out what became of an attempt to create."""
+        visit = self._visit
+        guild_id = visit.guild_id()
+        parameters = self._parameters(mr)
+        snapshot = visit.look(guild_id, decisive=True)
+        candidates: list[str] = []
+        visible = True
+        if parameters is not None:
+            candidates = [match.id for match in self._matches(parameters, snapshot)]
+            visible = self._would_be_visible(parameters, snapshot)
+        evidence = Evidence(
+            what=f"channel {parameters.name if parameters else mr.name}",
+            candidates=candidates,
+            entries=creations_since(visit, snapshot, attempt, action=Action.CHANNEL_CREATE),
+            visible=visible,
+        )
+        return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
+
+    def update(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Send one PATCH with what differs, then see to the channel's place."""
+        visit, plan = self._visit, observation.plan
+        assert isinstance(plan, ChannelPlan)
+        guild_id, channel_id = visit.guild_id(), str(plan.raw["id"])
+        wrote = False
+        annotations: Mapping[str, str | None] = plan.annotations
+        if plan.body:
+            answer = self._patch(guild_id, channel_id, plan)
+            wrote = True
+            parameters = visit.parse(CHANNEL, ChannelParameters)
+            remembered = mr.annotations.get(TAGS_ANNOTATION)
+            annotations = channel_plan.tags_memory(parameters, answer, remembered)
+        if plan.position is None:
+            return Change(wrote=wrote, annotations=annotations)
+        ordered = put_in_order(visit, _ORDER, visit.look(guild_id), channel_id, plan.position)
+        return Change(
+            wrote=wrote or ordered.wrote,
+            annotations=annotations,
+            requeue_after_seconds=ordered.requeue_after_seconds,
+        )
+
+    def delete(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Delete the channel, unless something would be lost or the guild needs it."""
+        visit = self._visit
+        guild_id = visit.guild_id()
+        channel_id = mr.external_name
+        if channel_id is None:
+            return Change(wrote=False)
+        snapshot = visit.look(guild_id, decisive=True)
+        self._guard_community(snapshot, channel_id)
+        missing = foresight.missing_for_channel_delete(snapshot, observation.plan.raw)
+        if missing is not None:
+            visit.doubt_member(guild_id)
+            raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
+        with translated(f"deleting channel {channel_id}"):
+            try:
+                if mr.for_provider.get("allowDelete") is not True:
+                    self._guard_messages(visit.client.channel(channel_id, options=visit.options()))
+                visit.client.delete_channel(channel_id, options=visit.options(writing=True))
+            except discord.NotFound as error:
+                # Gone, or hidden just now: observe finds out which, and only then lets the object go.
+                visit.snapshots.invalidate(guild_id)
+                msg = f"channel {channel_id} can't be found just now: {error.message}"
+                raise Waiting(msg, retry_after=1.0, quiet=True) from error
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.forget_channel(guild_id, channel_id)
+        visit.connection.visibility.gone([channel_id], "it was deleted by this provider")
+        return Change()
+
+    # Looking.
+
+    def _parameters(self, mr: ManagedResource) -> ChannelParameters | None:
+        """Parse the manifest; None for one that is wrong while the object is being deleted, which it must not hinder."""
+        try:
+            return self._visit.parse(CHANNEL, ChannelParameters)
+        except Blocked:
+            if mr.deleting:
+                return None
+            raise
+
+    def _find(self, snapshot: GuildSnapshot, channel_id: str) -> Json | None:
+        visit = self._visit
+        raw = snapshot.channels.get(channel_id)
+        known = visit.connection.visibility.known(channel_id)
+        if raw is None and known is None and not visit.polling:
+            snapshot = visit.look(snapshot.guild_id, decisive=True)
+            raw = snapshot.channels.get(channel_id)
+        if raw is None:
+            if channel_id in snapshot.roles:
+                msg = f"the annotation crossplane.io/external-name holds {channel_id}, which is a role, not a channel"
+                raise Blocked(msg, reason="ExternalNameInvalid")
+            return find_unlisted(visit, snapshot, channel_id)
+        if is_hidden(raw):
+            msg = f"channel {channel_id} is hidden from the bot: give the bot View Channel there"
+            raise Blocked(visit.with_way_out(msg), reason="HiddenOrGone")
+        visit.connection.visibility.seen(channel_id)
+        return raw
+
+    def _check_type(self, parameters: ChannelParameters | None, raw: Json) -> None:
+        """Refuse an external name that belongs to a channel of another type."""
+        kind = channel_plan.channel_type_of(raw)
+        wanted = parameters.type if parameters is not None else None
+        if kind is not None and (wanted is None or channel_plan.convertible(wanted, kind)):
+            return
+        word = kind.word if kind is not None else f"type {raw.get('type')}"
+        asked = wanted.word if wanted is not None else "something that this provider manages"
+        msg = (
+            f"channel {raw['id']} ({raw.get('name')}) is a {word} channel, but spec.forProvider.type asks for {asked}, "
+            f"and Discord can't turn the one into the other: correct the type or the annotation "
+            f"crossplane.io/external-name"
+        )
+        raise Blocked(self._visit.with_way_out(msg), reason="ExternalNameInvalid", field="forProvider.type")
+
+    def _plan(
+        self, mr: ManagedResource, parameters: ChannelParameters, raw: Json, snapshot: GuildSnapshot
+    ) -> ChannelPlan:
+        plan = channel_plan.plan_update(
+            parameters,
+            raw,
+            snapshot=snapshot,
+            bot_id=self._visit.bot_id,
+            remembered_tags=mr.annotations.get(TAGS_ANNOTATION),
+        )
+        misplaced = position_diff(self._visit, _ORDER, snapshot, str(raw["id"]), parameters.position)
+        if misplaced is None:
+            return plan
+        return replace(plan, diffs=(*plan.diffs, misplaced), position=parameters.position)
+
+    def _why_not_create(
+        self, mr: ManagedResource, parameters: ChannelParameters | None, snapshot: GuildSnapshot
+    ) -> ManagedError | None:
+        """Return what forbids to create the channel, as far as it can be told now."""
+        if parameters is None or mr.deleting:
+            return None
+        try:
+            body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=self._visit.bot_id)
+            if mr.external_name is not None:
+                self._same_name(parameters, snapshot, creating=True)
+            self._foresee(body, {}, snapshot)
+        except ManagedError as refusal:
+            return refusal
+        return None
+
+    def _why_not_update(self, plan: ChannelPlan, snapshot: GuildSnapshot) -> ManagedError | None:
+        """Return what forbids to put the channel right."""
+        if plan.body:
+            try:
+                self._foresee(plan.body, plan.raw, snapshot)
+            except Blocked as refusal:
+                return refusal
+        if plan.position is not None:
+            missing = foresight.missing_for_channel_order(snapshot)
+            if missing is not None:
+                self._visit.doubt_member(snapshot.guild_id)
+                return Blocked(missing, reason="MissingPermission", field="forProvider.position")
+        return None
+
+    def _matches(self, parameters: ChannelParameters, snapshot: GuildSnapshot) -> list[Match]:
+        return [
+            Match(str(raw["id"]), f"{raw.get('name')}")
+            for raw in snapshot.channels.values()
+            if channel_plan.matches(parameters, raw, parent_id=parameters.parent_id)
+            and not self._visit.claimed_by_others(str(raw["id"]))
+        ]
+
+    def _same_name(
+        self, parameters: ChannelParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
+    ) -> str | None:
+        if parameters is None:
+            return None
+        found = self._matches(parameters, snapshot)
+        return same_name_check(
+            self._visit, found, what="channel", name=parameters.name or "", creating=creating
+        )
+
+    # Writing.
+
+    def _foresee(self, body: Json, raw: Json, snapshot: GuildSnapshot) -> None:
+        """Refuse what Discord would refuse, and what would shut the bot out."""
+        missing = foresight.missing_for_channel_write(snapshot, raw or None, body)
+        if missing is not None:
+            self._visit.doubt_member(snapshot.guild_id)
+            raise Blocked(missing, reason="MissingPermission")
+        if "permission_overwrites" in body or not raw:
+            after = channel_plan.effective_overwrites(body, raw, snapshot=snapshot)
+            locked = foresight.would_lock_out(snapshot, {**raw, **body}, after)
+            if locked is not None:
+                self._visit.doubt_member(snapshot.guild_id)
+                raise Blocked(locked, reason="WouldLockOut", field="forProvider.permissionOverwrites")
+
+    def _would_be_visible(self, parameters: ChannelParameters, snapshot: GuildSnapshot) -> bool:
+        """Tell whether the bot could see, in the list, a channel made after this manifest."""
+        try:
+            body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=self._visit.bot_id)
+        except Blocked:
+            return True
+        after = channel_plan.effective_overwrites(body, {}, snapshot=snapshot)
+        return bool(channel_permissions(snapshot, {**body, "permission_overwrites": after}) & VIEW_CHANNEL)
+
+    def _patch(self, guild_id: str, channel_id: str, plan: ChannelPlan) -> Json:
+        visit = self._visit
+        with translated(f"changing channel {channel_id}", terms=TERMS):
+            try:
+                answer = visit.client.modify_channel(
+                    channel_id, plan.body, options=visit.options(writing=True)
+                )
+            except discord.RateLimited as error:
+                if error.applied:
+                    visit.snapshots.record_channel(guild_id, error.applied)
+                    visit.wrote(channel_id)
+                raise
+            except discord.NotFound as error:
+                visit.snapshots.invalidate(guild_id)
+                msg = f"changing channel {channel_id}: it is not there any more: {error.message}"
+                raise ExternalFailure(msg) from error
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.record_channel(guild_id, answer)
+        visit.wrote(channel_id)
+        return answer
+
+    # Guarding.
+
+    def _guard_community(self, snapshot: GuildSnapshot, channel_id: str) -> None:
+        guild = snapshot.guild
+        if "COMMUNITY" not in (guild.get("features") or ()):
+            return
+        for key, word in (("rules_channel_id", "rules"), ("public_updates_channel_id", "public updates")):
+            if str(guild.get(key) or "") == channel_id:
+                msg = (
+                    f"channel {channel_id} is the {word} channel that a Community guild must have, so it is not "
+                    f"deleted: give the guild another one first"
+                )
+                raise Blocked(self._visit.with_way_out(msg), reason="DeletionGuarded")
+
+    def _guard_messages(self, fresh: Json) -> None:
+        """Refuse to delete what was written in; a channel that can't be read counts as written in."""
+        kind = channel_plan.channel_type_of(fresh)
+        if kind is ChannelType.CATEGORY:
+            return
+        if (
+            kind is not None
+            and "last_message_id" in fresh
+            and fresh["last_message_id"] is None
+            and not is_hidden(fresh)
+        ):
+            return
+        what = "posts" if kind in _POSTS else "messages"
+        known = fresh.get("last_message_id") is not None
+        msg = (
+            f"channel {fresh.get('id')} ({fresh.get('name')}) "
+            + (f"has {what}" if known else f"may have {what} (Discord does not tell)")
+            + ", so it is not deleted: to delete it with them, set spec.forProvider.allowDelete: true"
+        )
+        raise Blocked(
+            self._visit.with_way_out(msg), reason="DeletionGuarded", field="forProvider.allowDelete"
+        )
+
+
+_READY = Readiness(available=True)

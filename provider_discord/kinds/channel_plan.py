@@ -1,0 +1,380 @@
+"""What a channel shall be, against what it is: the differences, and the one PATCH or POST that settles them.
+
+Pure, given the guild's snapshot. The plain fields come from the table; here is what a table can't say: the parent
+and the overwrites that go with it, text and announcement channels turned into each other, flags of which only some
+bits are ours, tags that keep their ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from provider_discord.apis.channel import CHANNEL_FLAGS, CHANNEL_OBSERVED, SAME_CLASS_TYPES, ChannelParameters
+from provider_discord.apis.errors import InvalidField
+from provider_discord.apis.fields import ChannelType, fields_of
+from provider_discord.discord import snowflake
+from provider_discord.discord.permissions import is_hidden, names_of
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds import names, overwrites, table, tags
+from provider_discord.kinds.visit import invalid
+from provider_discord.managed import meta
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import FieldDiff
+
+Json = Mapping[str, Any]
+TAGS_ANNOTATION: Final = "discord.crossplane.io/tags"
+TERMS: Final = {**table.terms_of(ChannelParameters), "flags": "flags"}
+_OWN: Final = frozenset({"name"})
+_FLAG_FIELDS: Final = {
+    field.attribute: field for field in fields_of(ChannelParameters) if field.attribute in CHANNEL_FLAGS
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPlan:
+    """How a channel differs, and what settles it.
+
+    Attributes:
+        raw: The channel as observed.
+        body: The PATCH with only what differs; empty: nothing to send.
+        diffs: What differs, to show.
+        position: The sort key, if the channel stands in the wrong place; None: it does not.
+        annotations: What to remember of the forum tags now; only what changes.
+        warnings: What to tell, though it hinders nothing.
+    """
+
+    raw: Json
+    body: dict[str, Any] = field(default_factory=dict)
+    diffs: tuple[FieldDiff, ...] = ()
+    position: int | None = None
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def channel_type_of(raw: Json) -> ChannelType | None:
+    """Return a channel's type; None for a type that this release does not manage."""
+    try:
+        return ChannelType(int(raw["type"]))
+    except ValueError:
+        return None
+
+
+def convertible(one: ChannelType, other: ChannelType) -> bool:
+    """Tell whether Discord can turn a channel of one type into the other."""
+    return one is other or any(one in types and other in types for types in SAME_CLASS_TYPES)
+
+
+def plan_update(
+    parameters: ChannelParameters,
+    raw: Json,
+    *,
+    snapshot: GuildSnapshot,
+    bot_id: str,
+    remembered_tags: str | None,
+) -> ChannelPlan:
+    """Compare a channel with its manifest. Its place among its siblings is not looked at here.
+
+    Args:
+        parameters: The manifest.
+        raw: The channel.
+        snapshot: Its guild.
+        bot_id: The bot's user id.
+        remembered_tags: The annotation with the tags' memory.
+
+    Raises:
+        Blocked: The manifest asks for what can't be.
+    """
+    observed_type = channel_type_of(raw)
+    wanted_type = parameters.type if parameters.type is not None else observed_type
+    body: dict[str, Any] = {}
+    diffs: list[FieldDiff] = []
+
+    if parameters.name is not None and wanted_type is not None:
+        now = str(raw.get("name") or "")
+        if not names.same_name(parameters.name, now, wanted_type):
+            wanted_name = names.normalise_channel_name(parameters.name, wanted_type)
+            diffs.append(FieldDiff("name", table.shown(now), table.shown(wanted_name)))
+            body["name"] = wanted_name
+    if observed_type is not None and wanted_type is not None and wanted_type is not observed_type:
+        diffs.append(FieldDiff("type", observed_type.word, wanted_type.word))
+        body["type"] = int(wanted_type)
+
+    fields = table.wanted(parameters, channel_type=wanted_type, skip=_OWN)
+    plain_diffs, plain_body = table.differences(fields, raw, channel_type=wanted_type)
+    diffs += plain_diffs
+    body |= plain_body
+
+    for diff, key, value in (
+        *_flags(parameters, raw),
+        *_reaction(parameters, raw),
+        *_parent(parameters, raw),
+    ):
+        diffs.append(diff)
+        body[key] = value
+
+    overwrite_plan = _overwrites(parameters, raw, snapshot=snapshot, bot_id=bot_id)
+    if overwrite_plan is not None:
+        diffs += overwrite_plan.diffs
+        # With a move they go along even if they are right: no moment in which the new parent's would hold.
+        if overwrite_plan.changed or "parent_id" in body:
+            body["permission_overwrites"] = list(overwrite_plan.target)
+
+    annotations: dict[str, str | None] = {}
+    tag_plan = _tags(parameters, raw, remembered_tags)
+    if tag_plan is not None:
+        if tag_plan.changed:
+            diffs += tag_plan.diffs
+            body["available_tags"] = list(tag_plan.body)
+        annotations = _memory(tag_plan, remembered_tags)
+    return ChannelPlan(raw=raw, body=body, diffs=tuple(diffs), annotations=annotations)
+
+
+def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_id: str) -> dict[str, Any]:
+    """Return the whole body of the create call: fields, parent, overwrites and tags at once.
+
+    Raises:
+        Blocked: The manifest lacks a name or a type, or asks for what can't be.
+    """
+    if parameters.name is None or parameters.type is None:
+        missing = "name" if parameters.name is None else "type"
+        msg = f"spec.forProvider.{missing} is missing: a channel can't be made without it"
+        raise Blocked(msg, reason="InvalidField", field=f"forProvider.{missing}")
+    kind = parameters.type
+    body: dict[str, Any] = {"name": names.normalise_channel_name(parameters.name, kind), "type": int(kind)}
+    body |= table.create_body(table.wanted(parameters, channel_type=kind, skip=_OWN))
+    parent = parent_of(parameters, {}, snapshot=snapshot)
+    if parameters.parent_id:
+        body["parent_id"] = parameters.parent_id
+    inherited = (parent or {}).get("permission_overwrites") or ()
+    if parameters.sync_permissions:
+        body["permission_overwrites"] = overwrites.copy_of_parent(inherited)
+    elif parameters.permission_overwrites is not None:
+        policy = _policy(parameters)
+        desired = _desired(parameters, snapshot=snapshot, bot_id=bot_id)
+        # Only some targets are declared: for the others the channel starts as Discord would start it.
+        start = inherited if policy is overwrites.Policy.DECLARED else ()
+        body["permission_overwrites"] = list(overwrites.plan(desired, start, policy=policy).target)
+    if parameters.available_tags:
+        body["available_tags"] = [tag.to_discord() for tag in parameters.available_tags]
+    if parameters.default_reaction_emoji is not None and parameters.default_reaction_emoji.to_discord():
+        body["default_reaction_emoji"] = parameters.default_reaction_emoji.to_discord()
+    return body
+
+
+def parent_of(parameters: ChannelParameters | None, raw: Json, *, snapshot: GuildSnapshot) -> Json | None:
+    """Return the category that the channel is or shall be under; None for none, or one that is not listed.
+
+    Raises:
+        Blocked: The manifest names something that is no category.
+    """
+    wanted = parameters.parent_id if parameters is not None else None
+    parent_id = raw.get("parent_id") if wanted is None else wanted
+    parent = snapshot.channels.get(str(parent_id)) if parent_id else None
+    if wanted and parent is not None and parent.get("type") != ChannelType.CATEGORY:
+        msg = f"spec.forProvider.parentId: {wanted} is not a category"
+        raise Blocked(msg, reason="InvalidField", field="forProvider.parentId")
+    return parent
+
+
+def tags_memory(parameters: ChannelParameters, raw: Json, remembered: str | None) -> dict[str, str | None]:
+    """Return what to remember of a channel's tags after it was written; only what changes.
+
+    Args:
+        parameters: The manifest.
+        raw: The channel as Discord answered.
+        remembered: The annotation as it stands.
+    """
+    plan = _tags(parameters, raw, remembered)
+    return {} if plan is None else _memory(plan, remembered)
+
+
+def effective_overwrites(body: Json, raw: Json, *, snapshot: GuildSnapshot) -> list[Json]:
+    """Return the overwrites that a channel has once a body was applied to it."""
+    if "permission_overwrites" in body:
+        return list(body["permission_overwrites"])
+    if raw:
+        return list(raw.get("permission_overwrites") or ())
+    parent = snapshot.channels.get(str(body.get("parent_id") or ""))
+    return list((parent or {}).get("permission_overwrites") or ())
+
+
+def status(raw: Json, *, snapshot: GuildSnapshot) -> dict[str, Any]:
+    """Return ``status.atProvider`` of a channel."""
+    kind = channel_type_of(raw)
+    shown = table.at_provider(ChannelParameters, CHANNEL_OBSERVED, raw, channel_type=kind)
+    shown["guildId"] = snapshot.guild_id
+    shown["position"] = int(raw.get("position") or 0)
+    if kind is not None:
+        shown["typeName"] = kind.word
+    parent_id = str(raw.get("parent_id") or "")
+    parent = snapshot.channels.get(parent_id)
+    if parent_id:
+        shown["parentId"] = parent_id
+    if parent is not None:
+        shown["permissionsSynced"] = overwrites.same(
+            raw.get("permission_overwrites"), parent.get("permission_overwrites")
+        )
+    shown["permissionOverwrites"] = [_shown_overwrite(one) for one in raw.get("permission_overwrites") or ()]
+    if raw.get("available_tags") is not None:
+        shown["availableTags"] = [_shown_tag(tag) for tag in raw["available_tags"]]
+    emoji = raw.get("default_reaction_emoji")
+    if emoji:
+        shown["defaultReactionEmoji"] = _without_none(
+            {"emojiId": emoji.get("emoji_id"), "emojiName": emoji.get("emoji_name")}
+        )
+    flags = int(raw.get("flags") or 0)
+    for attribute, declared in _FLAG_FIELDS.items():
+        if declared.discord is not None and kind is not None and table.applies(declared.discord, kind):
+            shown[declared.key] = bool(flags & CHANNEL_FLAGS[attribute])
+    if kind is not ChannelType.CATEGORY:
+        shown["hasMessages"] = raw.get("last_message_id") is not None
+    shown["createdAt"] = meta.to_rfc3339(snowflake.created_at(raw["id"]))
+    return shown
+
+
+def matches(parameters: ChannelParameters, raw: Json, *, parent_id: str | None) -> bool:
+    """Tell whether a channel answers to a manifest's name, type and parent, so that it might be meant.
+
+    Args:
+        parameters: The manifest.
+        raw: The channel.
+        parent_id: The manifest's parent; "" for none, None where it says nothing: then any will do.
+    """
+    kind = channel_type_of(raw)
+    if kind is None or parameters.name is None or is_hidden(raw):
+        return False
+    if parameters.type is not None and not convertible(parameters.type, kind):
+        return False
+    if parent_id is not None and str(raw.get("parent_id") or "") != parent_id:
+        return False
+    return names.same_name(parameters.name, str(raw.get("name") or ""), kind)
+
+
+def _tags(parameters: ChannelParameters, raw: Json, remembered: str | None) -> tags.TagPlan | None:
+    if parameters.available_tags is None:
+        return None
+    try:
+        return tags.plan_tags(parameters.available_tags, raw.get("available_tags"), tags.decode(remembered))
+    except InvalidField as error:
+        raise invalid(error) from error
+
+
+def _memory(plan: tags.TagPlan, remembered: str | None) -> dict[str, str | None]:
+    text = tags.encode(plan.memory)
+    return {} if text == remembered else {TAGS_ANNOTATION: text}
+
+
+def _policy(parameters: ChannelParameters) -> overwrites.Policy:
+    return overwrites.Policy(parameters.overwrite_policy or overwrites.Policy.AUTHORITATIVE.value)
+
+
+def _desired(
+    parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_id: str
+) -> tuple[overwrites.Overwrite, ...]:
+    try:
+        return overwrites.resolve_desired(
+            parameters.permission_overwrites or (), guild_id=snapshot.guild_id, bot_id=bot_id
+        )
+    except InvalidField as error:
+        raise invalid(error) from error
+
+
+def _overwrites(
+    parameters: ChannelParameters, raw: Json, *, snapshot: GuildSnapshot, bot_id: str
+) -> overwrites.OverwritePlan | None:
+    labels = {role_id: str(role.get("name")) for role_id, role in snapshot.roles.items()}
+    observed = raw.get("permission_overwrites")
+    if parameters.sync_permissions:
+        parent = parent_of(parameters, raw, snapshot=snapshot)
+        if parent is None:
+            msg = (
+                "spec.forProvider.syncPermissions: the channel has no parent that the bot can see; give parentId, or "
+                "permissionOverwrites instead"
+            )
+            raise Blocked(msg, reason="InvalidField", field="forProvider.syncPermissions")
+        return overwrites.plan_copy(parent.get("permission_overwrites"), observed, labels=labels)
+    if parameters.permission_overwrites is None:
+        return None
+    desired = _desired(parameters, snapshot=snapshot, bot_id=bot_id)
+    return overwrites.plan(desired, observed, policy=_policy(parameters), labels=labels)
+
+
+Difference = tuple[FieldDiff, str, Any]
+
+
+def _flags(parameters: ChannelParameters, raw: Json) -> list[Difference]:
+    """Compare the bits of ``flags`` that have a field; all others are kept."""
+    observed = int(raw.get("flags") or 0)
+    wanted = observed
+    diffs = []
+    for attribute, bit in CHANNEL_FLAGS.items():
+        value = getattr(parameters, attribute)
+        if value is None or value is bool(observed & bit):
+            continue
+        wanted = wanted | bit if value else wanted & ~bit
+        diffs.append(FieldDiff(_FLAG_FIELDS[attribute].key, json.dumps(not value), json.dumps(value)))
+    return [(diff, "flags", wanted) for diff in diffs]
+
+
+def _reaction(parameters: ChannelParameters, raw: Json) -> list[Difference]:
+    if parameters.default_reaction_emoji is None:
+        return []
+    wanted = parameters.default_reaction_emoji.to_discord()
+    observed = raw.get("default_reaction_emoji") or {}
+    now = {key: observed.get(key) or None for key in ("emoji_id", "emoji_name")}
+    if wanted is not None and wanted["emoji_id"]:
+        now["emoji_name"] = None  # Discord may tell a custom emoji's name beside its id.
+    seen = now if any(now.values()) else None
+    if seen == wanted:
+        return []
+    diff = FieldDiff("defaultReactionEmoji", _emoji(seen), _emoji(wanted))
+    return [(diff, "default_reaction_emoji", wanted)]
+
+
+def _emoji(value: Json | None) -> str:
+    return "none" if value is None else str(value["emoji_name"] or value["emoji_id"])
+
+
+def _parent(parameters: ChannelParameters, raw: Json) -> list[Difference]:
+    if parameters.parent_id is None or channel_type_of(raw) is ChannelType.CATEGORY:
+        return []
+    now = str(raw.get("parent_id") or "")
+    if now == parameters.parent_id:
+        return []
+    return [
+        (
+            FieldDiff("parentId", now or "none", parameters.parent_id or "none"),
+            "parent_id",
+            parameters.parent_id or None,
+        )
+    ]
+
+
+def _shown_overwrite(raw: Json) -> dict[str, Any]:
+    one = overwrites.Overwrite.from_raw(raw)
+    return {
+        "id": one.id,
+        "type": one.type.word,
+        "allow": one.allow,
+        "deny": one.deny,
+        "allowNames": list(names_of(one.allow)[0]),
+        "denyNames": list(names_of(one.deny)[0]),
+    }
+
+
+def _shown_tag(raw: Json) -> dict[str, Any]:
+    shown = {
+        "id": raw.get("id"),
+        "name": raw.get("name"),
+        "moderated": bool(raw.get("moderated")),
+        "emojiId": raw.get("emoji_id"),
+        "emojiName": raw.get("emoji_name"),
+    }
+    return _without_none(shown)
+
+
+def _without_none(values: Json) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

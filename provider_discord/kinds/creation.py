@@ -1,0 +1,136 @@
+"""What became of a create whose answer was lost.
+
+Discord has no idempotency key, but the audit log repeats the reason that came with a request, and ours holds the
+attempt's id: an entry with it names what was made. Where the bot may not read the audit log, and while an entry
+lags behind, the list decides: something of that name and place, claimed by nobody, whose id says that it was
+made during the attempt. The decision is pure; reading is at the end of the file.
+
+"Not found" is only a miss: Discord may carry a request out late. The reconciler creates again after two of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+from provider_discord.discord import snowflake
+from provider_discord.kinds.timings import KindTimings
+from provider_discord.managed.errors import Waiting
+from provider_discord.managed.external import Attempt, Resolution, Verdict
+
+Json = Mapping[str, Any]
+_ATTEMPT = re.compile(r"(?:^|\s)attempt=(\S+)")
+
+
+class Action(IntEnum):
+    """Audit log action types (Discord docs, resources/audit-log, "Audit Log Events")."""
+
+    CHANNEL_CREATE = 10
+    CHANNEL_DELETE = 12
+    ROLE_CREATE = 30
+    ROLE_DELETE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was looked at to resolve an attempt.
+
+    Attributes:
+        what: The thing in words: ``channel "general"``.
+        candidates: Ids of things that answer to the manifest's name, type and place and that nobody claims.
+        entries: The audit log's creations of this type since before the attempt; None: the bot may not read it.
+        visible: The bot could see the thing in a list, had it been made.
+    """
+
+    what: str
+    candidates: Collection[str]
+    entries: Sequence[Json] | None
+    visible: bool = True
+
+
+def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: KindTimings) -> Resolution:
+    """Return the verdict on an attempt.
+
+    Args:
+        attempt: The attempt.
+        evidence: What was found.
+        wall: The time now (UTC).
+        timings: How far clocks may differ and how late Discord may be.
+
+    Raises:
+        Waiting: Something was made in the attempt's time, but the audit log does not say yet by whom.
+    """
+    during = [found for found in evidence.candidates if _within(attempt, found, wall=wall, timings=timings)]
+    if evidence.entries is None:
+        return _by_list(attempt, evidence, during)
+    for entry in evidence.entries:
+        said = _ATTEMPT.search(str(entry.get("reason") or ""))
+        if said and said.group(1) == attempt.id and entry.get("target_id"):
+            return Resolution(
+                verdict=Verdict.FOUND,
+                external_name=str(entry["target_id"]),
+                message=f"the audit log shows that attempt {attempt.id} made it",
+            )
+    told = {str(entry.get("target_id")) for entry in evidence.entries}
+    untold = [found for found in during if found not in told]
+    if not untold:
+        return Resolution(
+            verdict=Verdict.MISSED,
+            message=f"neither the audit log nor the list shows a {evidence.what} made by attempt {attempt.id}",
+        )
+    if wall < (attempt.ended or attempt.started) + timedelta(seconds=timings.audit_lag_seconds):
+        msg = (
+            f"a {evidence.what} ({', '.join(untold)}) appeared while it was being created; waiting for the "
+            f"guild's audit log to tell whether it is ours"
+        )
+        raise Waiting(msg, retry_after=timings.audit_retry_seconds, quiet=True)
+    return _by_list(attempt, evidence, untold)
+
+
+def _by_list(attempt: Attempt, evidence: Evidence, during: Sequence[str]) -> Resolution:
+    if len(during) == 1:
+        return Resolution(
+            verdict=Verdict.FOUND,
+            external_name=during[0],
+            message=f"the only {evidence.what} made during attempt {attempt.id}",
+        )
+    if during:
+        return Resolution(
+            verdict=Verdict.AMBIGUOUS,
+            message=(
+                f"{evidence.what} was made more than once during attempt {attempt.id}: {', '.join(during)}; set the "
+                f"annotation crossplane.io/external-name to the one to keep, and give the bot View Audit Log so "
+                f"that it can tell by itself"
+            ),
+        )
+    if not evidence.visible:
+        return Resolution(
+            verdict=Verdict.AMBIGUOUS,
+            message=(
+                f"whether attempt {attempt.id} made the {evidence.what} can't be told: the bot could not see it; "
+                f"give the bot View Audit Log, or set the annotation crossplane.io/external-name to its id"
+            ),
+        )
+    return Resolution(
+        verdict=Verdict.MISSED, message=f"the list shows no {evidence.what} made during attempt {attempt.id}"
+    )
+
+
+def _within(attempt: Attempt, found: str, *, wall: datetime, timings: KindTimings) -> bool:
+    """Tell whether an id was made during the attempt, given clocks that differ and commits that come late."""
+    skew = timedelta(seconds=timings.audit_skew_seconds)
+    made = snowflake.created_at(found)
+    if made < attempt.started - skew:
+        return False
+    if attempt.ended is None:
+        return made <= wall + skew
+    return made <= attempt.ended + timedelta(seconds=timings.late_commit_seconds) + skew
+
+
+def since(attempt: Attempt, timings: KindTimings) -> datetime:
+    """Return from when on the audit log is of interest for an attempt."""
+    return attempt.started - timedelta(seconds=timings.audit_skew_seconds)

@@ -1,0 +1,140 @@
+"""Looking for a channel that its guild's list does not show; see ``visibility`` for what the answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provider_discord.discord import errors as discord
+from provider_discord.discord.permissions import (
+    PERMISSIONS,
+    VIEW_CHANNEL,
+    base_permissions,
+    channel_permissions,
+    is_administrator,
+    is_hidden,
+)
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds.creation import Action
+from provider_discord.kinds.outcomes import UNKNOWN_CHANNEL, translated
+from provider_discord.kinds.visibility import Finding, Presence
+from provider_discord.kinds.visit import Visit
+from provider_discord.managed.errors import Blocked
+
+_VIEW_AUDIT_LOG = PERMISSIONS["VIEW_AUDIT_LOG"]
+
+
+def may_read_audit_log(snapshot: GuildSnapshot) -> bool:
+    """Tell whether the bot may read the guild's audit log."""
+    return bool(base_permissions(snapshot) & _VIEW_AUDIT_LOG)
+
+
+def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Mapping[str, Any] | None:
+    """Find out about a channel that is not listed.
+
+    Returns:
+        The channel, if it turns out to be there and visible after all; None: it is gone for certain.
+
+    Raises:
+        Blocked: It is hidden, or hidden or gone, or another guild's.
+        ManagedError: Discord can't tell now.
+    """
+    visibility = visit.connection.visibility
+    finding = visibility.known(channel_id)
+    channel: Mapping[str, Any] | None = None
+    if finding is None:
+        with translated(f"looking for channel {channel_id}"):
+            finding, channel = _look(visit, snapshot, channel_id)
+    if finding.presence is Presence.GONE:
+        return None
+    if finding.presence is Presence.LISTED and channel is not None:
+        return channel
+    raise Blocked(visit.with_way_out(_explain(channel_id, finding, snapshot)), reason=_reason(finding))
+
+
+def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:
+    """Read the audit log and probe the channel, as far as the guild's turns allow."""
+    visibility, guild_id = visit.connection.visibility, snapshot.guild_id
+    if may_read_audit_log(snapshot) and visibility.may_read(f"deleted channels of {guild_id}"):
+        _take_in_deletions(visit, snapshot)
+        known = visibility.known(channel_id)
+        if known is not None and known.presence is Presence.GONE:
+            return known, None
+    if not visibility.may_probe(guild_id):
+        return visibility.last(channel_id) or Finding(
+            Presence.UNKNOWN, "it will be looked for at a later poll"
+        ), None
+    finding, channel = _probe(visit, snapshot, channel_id)
+    if finding.presence is Presence.GONE:
+        visibility.gone([channel_id], finding.detail)
+    elif finding.presence is not Presence.LISTED:
+        visibility.undecided(channel_id, finding)
+    return finding, channel
+
+
+def _take_in_deletions(visit: Visit, snapshot: GuildSnapshot) -> None:
+    """Record every channel that the audit log shows as deleted."""
+    try:
+        log = visit.client.audit_log(
+            snapshot.guild_id, action_type=Action.CHANNEL_DELETE, limit=100, options=visit.options()
+        )
+    except discord.Forbidden:
+        visit.snapshots.invalidate_member(snapshot.guild_id)
+        return
+    deleted = {str(entry.get("target_id")) for entry in entries_of(log)}
+    visit.connection.visibility.gone(deleted - set(snapshot.channels), "the audit log shows its deletion")
+
+
+def _probe(
+    visit: Visit, snapshot: GuildSnapshot, channel_id: str
+) -> tuple[Finding, Mapping[str, Any] | None]:
+    """GET the channel."""
+    try:
+        channel = visit.client.channel(channel_id, options=visit.options())
+    except discord.NotFound as error:
+        if error.code == UNKNOWN_CHANNEL and is_administrator(snapshot):
+            return Finding(
+                Presence.GONE, "Discord does not know it, and nothing is hidden from the bot"
+            ), None
+        return Finding(Presence.UNKNOWN, f"Discord says: {error.message}"), None
+    except discord.Forbidden as error:
+        return Finding(Presence.HIDDEN, f"Discord says: {error.message}"), None
+    elsewhere = str(channel.get("guild_id") or "")
+    if elsewhere != snapshot.guild_id:
+        return Finding(Presence.ELSEWHERE, elsewhere), None
+    if is_hidden(channel) or not channel_permissions(snapshot, channel) & VIEW_CHANNEL:
+        return Finding(Presence.HIDDEN, "Discord does not show its contents"), None
+    visit.snapshots.record_channel(snapshot.guild_id, channel)
+    return Finding(Presence.LISTED), channel
+
+
+def _reason(finding: Finding) -> str:
+    return "ExternalNameInvalid" if finding.presence is Presence.ELSEWHERE else "HiddenOrGone"
+
+
+def _explain(channel_id: str, finding: Finding, snapshot: GuildSnapshot) -> str:
+    annotation = "the annotation crossplane.io/external-name"
+    if finding.presence is Presence.ELSEWHERE:
+        where = f"guild {finding.detail}" if finding.detail else "no guild"
+        return (
+            f"channel {channel_id} belongs to {where}, not to guild {snapshot.guild_id}: correct {annotation} or "
+            f"spec.forProvider.guildId"
+        )
+    if finding.presence is Presence.HIDDEN:
+        return (
+            f"channel {channel_id} is hidden from the bot: give the bot View Channel there (an overwrite for its "
+            f"role), or remove {annotation} to make a new one: {finding.detail}"
+        )
+    tell = "Administrator" if may_read_audit_log(snapshot) else "View Audit Log (or Administrator)"
+    return (
+        f"channel {channel_id} is not listed: hidden from the bot, or deleted. Nothing is done until that is "
+        f"certain; {tell} would tell. If it was deleted, remove {annotation} to make a new one; if not, give the "
+        f"bot View Channel there: {finding.detail}"
+    )
+
+
+def entries_of(log: Any) -> list[Mapping[str, Any]]:
+    """Return the entries of an audit log answer."""
+    if isinstance(log, Mapping):
+        return list(log.get("audit_log_entries") or ())
+    return list(log or ())

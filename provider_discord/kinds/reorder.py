@@ -1,0 +1,226 @@
+"""Putting channels and roles in order: all pending changes of a guild in one bulk request.
+
+An object that stands wrong does not move itself. It asks (``PendingOrder``), comes back when the gathering is over,
+and the first to come back plans and sends for all. A bulk request that Discord refuses is sent again without the
+offender: named by Discord where it tells the entry's index, else found by halves. Its object says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from provider_discord.discord import errors as discord
+from provider_discord.discord.permissions import top_role
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds import order
+from provider_discord.kinds.order import PositionEntry
+from provider_discord.kinds.outcomes import translated
+from provider_discord.kinds.pending_order import PendingOrder
+from provider_discord.kinds.visit import Visit
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import Change, FieldDiff
+
+_MAX_REQUESTS = 8
+
+
+class Orderly(Protocol):
+    """What differs between the order of channels and that of roles."""
+
+    @property
+    def noun(self) -> str:
+        """What is ordered, in the plural."""
+
+    def pending(self, visit: Visit) -> PendingOrder:
+        """Return where changes of this order are gathered."""
+
+    def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return what stands wrong, on either side."""
+
+    def moved(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return the fewest that must have been moved."""
+
+    def plan(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> Sequence[PositionEntry]:
+        """Return what to send."""
+
+    def send(self, visit: Visit, guild_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Send it and record it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOrder:
+    """Channels: siblings of one parent and class."""
+
+    noun: str = "channels"
+
+    def pending(self, visit: Visit) -> PendingOrder:
+        """Return where changes of this order are gathered."""
+        return visit.connection.channel_order
+
+    def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return what stands wrong."""
+        return order.misplaced_channels(snapshot.channels.values(), keys)
+
+    def moved(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return the fewest that must have been moved."""
+        return order.moved_channels(snapshot.channels.values(), keys)
+
+    def plan(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> Sequence[PositionEntry]:
+        """Return what to send."""
+        return order.plan_channel_order(snapshot.channels.values(), keys)
+
+    def send(self, visit: Visit, guild_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Send it and record it."""
+        visit.client.modify_channel_positions(guild_id, list(entries), options=visit.options(writing=True))
+        visit.snapshots.record_channel_positions(guild_id, entries)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleOrder:
+    """Roles: those below the bot's highest."""
+
+    noun: str = "roles"
+
+    def pending(self, visit: Visit) -> PendingOrder:
+        """Return where changes of this order are gathered."""
+        return visit.connection.role_order
+
+    def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return what stands wrong."""
+        return order.misplaced_roles(snapshot.roles.values(), keys, bot_top=top_role(snapshot))
+
+    def moved(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
+        """Return the fewest that must have been moved."""
+        return order.moved_roles(snapshot.roles.values(), keys, bot_top=top_role(snapshot))
+
+    def plan(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> Sequence[PositionEntry]:
+        """Return what to send."""
+        return order.plan_role_order(snapshot.roles.values(), keys, bot_top=top_role(snapshot))
+
+    def send(self, visit: Visit, guild_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Send it and record it."""
+        answer = visit.client.modify_role_positions(
+            guild_id, list(entries), options=visit.options(writing=True)
+        )
+        visit.snapshots.record_role_positions(guild_id, answer or entries)
+
+
+def position_diff(
+    visit: Visit, what: Orderly, snapshot: GuildSnapshot, object_id: str, position: int | None
+) -> FieldDiff | None:
+    """Return the difference in ``position``: the object stands on the wrong side of a managed sibling.
+
+    Args:
+        visit: The pass.
+        what: Channels or roles.
+        snapshot: The guild.
+        object_id: The object's Discord id.
+        position: Its sort key; None: unmanaged.
+    """
+    if position is None:
+        return None
+    pending = what.pending(visit)
+    keys = sort_keys(visit, snapshot.guild_id) | {object_id: position}
+    if pending.why_refused(object_id) is None:
+        keys = pending.without_refused(keys)
+    # Drift is told of the one that was dragged, not of the twenty that it was dragged past. A changed manifest is
+    # another matter: it is at odds with its neighbours, and nobody but its own pass is awake.
+    wrong = what.moved if visit.polling else what.misplaced
+    if object_id not in wrong(snapshot, keys):
+        return None
+    return FieldDiff("position", "out of order", f"in its place by sort key {position}")
+
+
+def sort_keys(visit: Visit, guild_id: str) -> dict[str, int]:
+    """Return the sort keys of the guild's managed objects of this kind, by Discord id."""
+    return visit.equipment.siblings.sort_keys(visit.mr.resource, guild_id)
+
+
+def put_in_order(
+    visit: Visit, what: Orderly, snapshot: GuildSnapshot, object_id: str, position: int
+) -> Change:
+    """Ask for the object's place, and send the guild's order if that falls to this pass.
+
+    Raises:
+        Blocked: Discord refuses to move this object.
+        ManagedError: see ``outcomes``.
+    """
+    guild_id, pending = snapshot.guild_id, what.pending(visit)
+    why = pending.why_refused(object_id)
+    if why is not None:
+        msg = f"spec.forProvider.position: Discord refuses to move it: {why}"
+        raise Blocked(msg, reason="Refused", field="forProvider.position")
+    wait = pending.ask(guild_id, object_id)
+    if wait > 0:
+        return Change(wrote=False, requeue_after_seconds=wait)
+    if not pending.take(guild_id):
+        return Change(wrote=False, requeue_after_seconds=visit.timings.order_quiet_seconds)
+    keys = pending.without_refused(sort_keys(visit, guild_id) | {object_id: position})
+    with translated(f"ordering the {what.noun} of guild {guild_id}"):
+        try:
+            wrote = _Batch(visit, what, guild_id).settle(keys)
+        except discord.DiscordError:
+            pending.ask(guild_id, object_id)
+            raise
+    why = pending.why_refused(object_id)
+    if why is not None:
+        msg = f"spec.forProvider.position: Discord refuses to move it: {why}"
+        raise Blocked(msg, reason="Refused", field="forProvider.position")
+    return Change(wrote=wrote)
+
+
+class _Batch:
+    """One guild's order on its way, with a bound on the requests that a refusal may cost."""
+
+    def __init__(self, visit: Visit, what: Orderly, guild_id: str) -> None:
+        self._visit = visit
+        self._what = what
+        self._guild_id = guild_id
+        self._requests = 0
+
+    def settle(self, keys: dict[str, int]) -> bool:
+        """Send what these objects need; return whether anything was written."""
+        snapshot = self._visit.look(self._guild_id, decisive=True)
+        entries = [entry.to_raw() for entry in self._what.plan(snapshot, keys)]
+        if not entries:
+            return False
+        if self._requests >= _MAX_REQUESTS:
+            return False
+        self._requests += 1
+        try:
+            self._what.send(self._visit, self._guild_id, entries)
+        except (discord.BadRequest, discord.Forbidden) as error:
+            return self._without_offender(error, keys, entries, self._what.misplaced(snapshot, keys))
+        return True
+
+    def _without_offender(
+        self,
+        error: discord.ApiError,
+        keys: dict[str, int],
+        entries: Sequence[Mapping[str, Any]],
+        misplaced: frozenset[str],
+    ) -> bool:
+        pending = self._what.pending(self._visit)
+        offender = _named(error, entries)
+        if offender in keys:
+            pending.refuse(offender, error.message)
+            return self.settle({key: value for key, value in keys.items() if key != offender})
+        involved = sorted(misplaced, key=lambda one: keys[one])
+        if len(involved) <= 2 or self._requests >= _MAX_REQUESTS:
+            for one in involved:
+                pending.refuse(one, error.message)
+            return False
+        middle = len(involved) // 2
+        halves = [{one: keys[one] for one in half} for half in (involved[:middle], involved[middle:])]
+        wrote = [self.settle(half) for half in halves]  # Both, whatever became of the first.
+        return any(wrote)
+
+
+def _named(error: discord.ApiError, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the id of the entry that Discord names by its index in a 50035, "" if it names none."""
+    for field in error.fields:
+        head = field.path.split(".", 1)[0]
+        if head.isdigit() and int(head) < len(entries):
+            return str(entries[int(head)]["id"])
+    return ""

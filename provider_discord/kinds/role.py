@@ -1,0 +1,372 @@
+"""The Role kind: roles of a guild, @everyone among them.
+
+The list of roles in the guild's snapshot is complete, so a role that is not in it does not exist. @everyone, whose
+id is the guild's, and the roles that belong to bots and integrations can be managed as far as Discord lets a bot
+change them; they are never made, and an object that stands for one goes without touching it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from provider_discord.apis.kinds import ROLE
+from provider_discord.apis.role import RoleParameters
+from provider_discord.discord import errors as discord
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds import foresight, images, names, role_plan
+from provider_discord.kinds.adoption import Match, same_name_check
+from provider_discord.kinds.creation import Action, Evidence, decide
+from provider_discord.kinds.evidence import creations_since, entries_back_to
+from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
+from provider_discord.kinds.outcomes import translated
+from provider_discord.kinds.reorder import RoleOrder, position_diff, put_in_order
+from provider_discord.kinds.role_plan import EVERYONE, TERMS, RoleImage, RolePlan
+from provider_discord.kinds.session import DiscordSession
+from provider_discord.kinds.visit import Equipment, Visit
+from provider_discord.managed.errors import Blocked, ExternalFailure, ManagedError, Waiting
+from provider_discord.managed.external import (
+    Attempt,
+    Change,
+    Creation,
+    Observation,
+    PassContext,
+    Readiness,
+    Resolution,
+)
+from provider_discord.managed.resource import ManagedResource
+
+Json = Mapping[str, Any]
+_ORDER = RoleOrder()
+_READY = Readiness(available=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleConnector:
+    """Makes a ``RoleExternal`` for one pass."""
+
+    equipment: Equipment
+
+    def connect(self, mr: ManagedResource, session: DiscordSession, context: PassContext) -> RoleExternal:
+        """Return the external client for this object."""
+        return RoleExternal(Visit(mr, session=session, context=context, equipment=self.equipment))
+
+
+class RoleExternal:
+    """The four verbs and the resolution, for one role and one pass."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    def observe(self, mr: ManagedResource) -> Observation:
+        """Compare the role with its manifest; never writes."""
+        visit = self._visit
+        if mr.external_name is None and mr.deleting:
+            return Observation(exists=False)
+        guild_id = visit.guild_id()
+        if mr.deleting and mr.external_name == guild_id:
+            return Observation(exists=False)  # @everyone stays; the object may go.
+        parameters = self._parameters(mr)
+        snapshot = visit.look(guild_id)
+        try:
+            adopted = self._adopted(mr, parameters, snapshot)
+        except Blocked as refusal:
+            if mr.external_name is not None:
+                raise
+            return Observation(exists=False, refusal=refusal)
+        role_id = adopted or mr.external_name
+        raw = self._find(mr, snapshot, role_id) if role_id is not None else None
+        if raw is None or (mr.deleting and raw.get("managed")):
+            return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
+        shown = visit.settled_status(role_plan.status(raw, guild_id=guild_id), volatile=())
+        if parameters is None or mr.deleting:
+            plan = RolePlan(raw=raw)
+        else:
+            plan = self._plan(mr, parameters, raw, snapshot)
+        return Observation(
+            exists=True,
+            external_name=adopted,
+            diff=plan.diffs,
+            at_provider=shown,
+            readiness=_READY,
+            plan=plan,
+            warnings=plan.warnings,
+            refusal=self._why_not_update(plan, snapshot),
+        )
+
+    def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
+        """Create the role with all that its manifest gives, in one call."""
+        visit = self._visit
+        guild_id = visit.guild_id()
+        parameters = visit.parse(ROLE, RoleParameters)
+        snapshot = visit.look(guild_id, decisive=True)
+        if mr.external_name in snapshot.roles:
+            msg = f"role {mr.external_name} is there after all"
+            raise Waiting(msg, retry_after=1.0, quiet=True)
+        self._same_name(parameters, snapshot, creating=True)
+        icon = self._icon(mr, parameters)
+        body = role_plan.create_body(parameters, icon=icon)
+        self._foresee(snapshot, {}, body)
+        with translated(f"creating role {parameters.name}", terms=TERMS):
+            try:
+                raw = visit.client.create_role(guild_id, body, options=visit.options(attempt=attempt))
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.record_role(guild_id, raw)
+        return Creation(external_name=str(raw["id"]), annotations=_image_memory(icon, raw))
+
+    def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
+        """Find out what became of an attempt to create."""
+        visit = self._visit
+        guild_id = visit.guild_id()
+        parameters = self._parameters(mr)
+        snapshot = visit.look(guild_id, decisive=True)
+        candidates = (
+            [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
+        )
+        evidence = Evidence(
+            what=f"role {parameters.name if parameters else mr.name}",
+            candidates=candidates,
+            entries=creations_since(visit, snapshot, attempt, action=Action.ROLE_CREATE),
+        )
+        return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
+
+    def update(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Send one PATCH with what differs, then see to the role's place."""
+        visit, plan = self._visit, observation.plan
+        assert isinstance(plan, RolePlan)
+        guild_id, role_id = visit.guild_id(), str(plan.raw["id"])
+        annotations: Mapping[str, str | None] = {}
+        if plan.body:
+            answer = self._patch(guild_id, role_id, plan)
+            if "icon" in plan.body:
+                annotations = _image_memory(self._icon(mr, visit.parse(ROLE, RoleParameters)), answer)
+        if plan.position is None:
+            return Change(wrote=bool(plan.body), annotations=annotations)
+        ordered = put_in_order(visit, _ORDER, visit.look(guild_id), role_id, plan.position)
+        return Change(
+            wrote=bool(plan.body) or ordered.wrote,
+            annotations=annotations,
+            requeue_after_seconds=ordered.requeue_after_seconds,
+        )
+
+    def delete(self, mr: ManagedResource, observation: Observation) -> Change:
+        """Delete the role, unless members have it, or it is none that a bot may delete."""
+        del observation
+        visit = self._visit
+        guild_id, role_id = visit.guild_id(), mr.external_name
+        if role_id is None or role_id == guild_id:
+            return Change(wrote=False)
+        snapshot = visit.look(guild_id, decisive=True)
+        raw = snapshot.roles.get(role_id)
+        if raw is None or raw.get("managed"):
+            return Change(wrote=False)
+        missing = foresight.missing_for_role_delete(snapshot, raw)
+        if missing is not None:
+            visit.doubt_member(guild_id)
+            raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
+        if mr.for_provider.get("allowDelete") is not True:
+            self._guard_members(guild_id, role_id, raw)
+        with translated(f"deleting role {role_id}"):
+            try:
+                visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
+            except discord.NotFound:
+                visit.snapshots.forget_role(guild_id, role_id)
+                return Change(wrote=False)
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.forget_role(guild_id, role_id)
+        return Change()
+
+    # Looking.
+
+    def _parameters(self, mr: ManagedResource) -> RoleParameters | None:
+        """Parse the manifest; None for one that is wrong while the object is being deleted, which it must not hinder."""
+        try:
+            return self._visit.parse(ROLE, RoleParameters)
+        except Blocked:
+            if mr.deleting:
+                return None
+            raise
+
+    def _adopted(
+        self, mr: ManagedResource, parameters: RoleParameters | None, snapshot: GuildSnapshot
+    ) -> str | None:
+        """Return the id that an object without external name adopts; None: it has one, or there is nothing to adopt."""
+        everyone = parameters is not None and _means_everyone(parameters)
+        if mr.external_name is None:
+            if everyone:
+                return snapshot.guild_id
+            return self._same_name(parameters, snapshot)
+        if everyone and mr.external_name != snapshot.guild_id and not mr.deleting:
+            msg = (
+                f"spec.forProvider says that this is @everyone, but the annotation crossplane.io/external-name holds "
+                f"{mr.external_name}: remove the annotation, or everyone"
+            )
+            raise Blocked(msg, reason="ExternalNameInvalid", field="forProvider.everyone")
+        return None
+
+    def _find(self, mr: ManagedResource, snapshot: GuildSnapshot, role_id: str) -> Json | None:
+        """Return the role; None: it is gone for certain."""
+        visit = self._visit
+        raw = snapshot.roles.get(role_id)
+        if raw is None and not visit.polling:
+            snapshot = visit.look(snapshot.guild_id, decisive=True)
+            raw = snapshot.roles.get(role_id)
+        if raw is not None or mr.deleting:
+            return raw
+        seen = mr.at_provider
+        if seen.get("id") == role_id and seen.get("guildId") == snapshot.guild_id:
+            return None
+        if role_id not in snapshot.channels and self._was_deleted(snapshot, role_id):
+            return None
+        msg = (
+            f"guild {snapshot.guild_id} has no role {role_id}, and never had it as far as can be told: correct the "
+            f"annotation crossplane.io/external-name, or remove it to make a new role"
+        )
+        raise Blocked(msg, reason="ExternalNameInvalid")
+
+    def _was_deleted(self, snapshot: GuildSnapshot, role_id: str) -> bool:
+        """Tell whether the audit log shows the role's deletion."""
+        visibility = self._visit.connection.visibility
+        if visibility.known(role_id) is None and visibility.may_read_audit_log(
+            f"roles of {snapshot.guild_id}"
+        ):
+            entries = entries_back_to(self._visit, snapshot, action=Action.ROLE_DELETE, oldest=int(role_id))
+            deleted = {str(entry.get("target_id")) for entry in entries or ()}
+            visibility.gone(deleted - set(snapshot.roles), "the audit log shows its deletion")
+        return visibility.known(role_id) is not None
+
+    def _plan(
+        self, mr: ManagedResource, parameters: RoleParameters, raw: Json, snapshot: GuildSnapshot
+    ) -> RolePlan:
+        if str(raw["id"]) == snapshot.guild_id:
+            return role_plan.plan_everyone(parameters, raw)
+        plan = role_plan.plan_update(parameters, raw, icon=self._icon(mr, parameters))
+        misplaced = position_diff(self._visit, _ORDER, snapshot, str(raw["id"]), parameters.position)
+        if misplaced is None:
+            return plan
+        return replace(plan, diffs=(*plan.diffs, misplaced), position=parameters.position)
+
+    def _why_not_create(
+        self, mr: ManagedResource, parameters: RoleParameters | None, snapshot: GuildSnapshot
+    ) -> ManagedError | None:
+        """Return what forbids to create the role, as far as it can be told now."""
+        if parameters is None or mr.deleting:
+            return None
+        try:
+            body = role_plan.create_body(parameters, icon=self._icon(mr, parameters))
+            if mr.external_name is not None:
+                self._same_name(parameters, snapshot, creating=True)
+            self._foresee(snapshot, {}, body)
+        except ManagedError as refusal:
+            return refusal
+        return None
+
+    def _why_not_update(self, plan: RolePlan, snapshot: GuildSnapshot) -> ManagedError | None:
+        """Return what forbids to put the role right."""
+        if plan.body:
+            try:
+                self._foresee(snapshot, plan.raw, plan.body)
+            except Blocked as refusal:
+                return refusal
+        if plan.position is not None:
+            missing = foresight.missing_for_role_order(snapshot, plan.raw)
+            if missing is not None:
+                self._visit.doubt_member(snapshot.guild_id)
+                return Blocked(missing, reason="MissingPermission", field="forProvider.position")
+        return None
+
+    def _icon(self, mr: ManagedResource, parameters: RoleParameters) -> RoleImage:
+        managed, image = given_image(
+            self._visit,
+            field="icon",
+            value=parameters.icon,
+            source=parameters.icon_from,
+            max_bytes=images.MAX_ROLE_ICON_BYTES,
+        )
+        remembered = images.decode(mr.annotations.get(IMAGES_ANNOTATION)).get("icon")
+        return RoleImage(managed=managed, image=image, remembered=remembered)
+
+    def _matches(self, parameters: RoleParameters, snapshot: GuildSnapshot) -> list[Match]:
+        if parameters.name is None:
+            return []
+        return [
+            Match(role_id, str(raw.get("name")))
+            for role_id, raw in snapshot.roles.items()
+            if role_id != snapshot.guild_id
+            and names.same_role_name(parameters.name, str(raw.get("name") or ""))
+            and not self._visit.claimed_by_others(role_id)
+        ]
+
+    def _same_name(
+        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
+    ) -> str | None:
+        if parameters is None:
+            return None
+        found = self._matches(parameters, snapshot)
+        return same_name_check(self._visit, found, what="role", name=parameters.name or "", creating=creating)
+
+    # Writing.
+
+    def _foresee(self, snapshot: GuildSnapshot, raw: Json, body: Json) -> None:
+        """Refuse what Discord would refuse, and what would take from the bot what it needs."""
+        missing = foresight.missing_for_role_write(snapshot, raw or None, body)
+        if missing is not None:
+            self._visit.doubt_member(snapshot.guild_id)
+            raise Blocked(missing, reason="MissingPermission")
+        if raw and "permissions" in body:
+            locked = foresight.role_would_lock_out(snapshot, raw, int(body["permissions"]))
+            if locked is not None:
+                raise Blocked(locked, reason="WouldLockOut", field="forProvider.permissions")
+
+    def _patch(self, guild_id: str, role_id: str, plan: RolePlan) -> Json:
+        visit = self._visit
+        with translated(f"changing role {role_id}", terms=TERMS):
+            try:
+                answer = visit.client.modify_role(
+                    guild_id, role_id, plan.body, options=visit.options(writing=True)
+                )
+            except discord.NotFound as error:
+                visit.snapshots.invalidate(guild_id)
+                msg = f"changing role {role_id}: it is not there any more: {error.message}"
+                raise ExternalFailure(msg) from error
+            except discord.Forbidden:
+                visit.snapshots.invalidate_member(guild_id)
+                raise
+        visit.snapshots.record_role(guild_id, answer)
+        return answer
+
+    def _guard_members(self, guild_id: str, role_id: str, raw: Json) -> None:
+        """Refuse to delete a role that members have; when that can't be told, it counts as held."""
+        visit = self._visit
+        held: int | None
+        why = ""
+        try:
+            held = visit.client.role_member_counts(guild_id, options=visit.options()).get(role_id, 0)
+        except (discord.Forbidden, discord.NotFound, discord.BadRequest) as error:
+            held, why = None, f": Discord says: {error.message}"
+        except discord.DiscordError:
+            with translated(f"counting the members of role {role_id}"):
+                raise
+        if held == 0:
+            return
+        count = "it can't be told whether members have it" if held is None else f"{held} members have it"
+        msg = (
+            f"role {role_id} ({raw.get('name')}) is not deleted, because {count}: to delete it all the same, set "
+            f"spec.forProvider.allowDelete: true{why}"
+        )
+        raise Blocked(visit.with_way_out(msg), reason="DeletionGuarded", field="forProvider.allowDelete")
+
+
+def _means_everyone(parameters: RoleParameters) -> bool:
+    return bool(parameters.everyone) or (parameters.everyone is None and parameters.name == EVERYONE)
+
+
+def _image_memory(icon: RoleImage, raw: Json) -> dict[str, str | None]:
+    if not icon.managed:
+        return {}
+    return {IMAGES_ANNOTATION: images.encode({"icon": images.remember(icon.image, raw.get("icon"))})}

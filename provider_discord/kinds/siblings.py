@@ -1,0 +1,127 @@
+"""The other managed objects of a guild, as far as one object's pass must know them.
+
+Positions are sort keys *among the managed siblings*, and a change that a refresh of a guild shows concerns only
+some objects. Both need a few facts about every object of a guild, thousands of times a minute; decoding the
+objects each time would cost more than everything else together. So the facts are taken out once per version of an
+object, by the function that the store calls to index it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from provider_discord.discord.snapshot import SnapshotChange
+from provider_discord.discord.snowflake import is_snowflake
+from provider_discord.kube.resource import Key, Obj, Resource, key_of
+from provider_discord.kube.store import Store
+
+INDEX = "kinds.guild"
+_EXTERNAL_NAME = "crossplane.io/external-name"
+_PAUSED = "crossplane.io/paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sibling:
+    """One managed object of a guild.
+
+    Attributes:
+        key: Namespace and name.
+        guild_id: The guild it is in, as far as known: from its status, else from its spec.
+        external_name: Its Discord id; None before it has one.
+        position: Its sort key; None: its place is unmanaged.
+        movable: It may be moved: not paused, not being deleted, and its policies include Update.
+        follows: It copies the overwrites of its parent (``syncPermissions``).
+        parent_id: The parent that its status shows.
+    """
+
+    key: Key
+    guild_id: str
+    external_name: str | None
+    position: int | None
+    movable: bool
+    follows: bool
+    parent_id: str | None
+
+
+class Siblings:
+    """Looks up the managed objects of a guild. Every method may be called from any thread."""
+
+    def __init__(self, stores: Mapping[Resource, Store]) -> None:
+        """Index the stores.
+
+        Args:
+            stores: The store of each kind that lives in a guild, Guild itself included.
+        """
+        self._stores = dict(stores)
+        self._lock = threading.Lock()
+        self._records: dict[Resource, dict[Key, Sibling]] = {resource: {} for resource in self._stores}
+        for resource, store in self._stores.items():
+            store.add_index(INDEX, partial(self._take, resource))
+
+    def of(self, resource: Resource, guild_id: str) -> list[Sibling]:
+        """Return the objects of one kind in a guild."""
+        store = self._stores.get(resource)
+        if store is None:
+            return []
+        keys = store.by_index(INDEX, guild_id)
+        with self._lock:
+            found = [self._records[resource].get(key) for key in keys]
+            return [sibling for sibling in found if sibling is not None and sibling.guild_id == guild_id]
+
+    def sort_keys(self, resource: Resource, guild_id: str) -> dict[str, int]:
+        """Return the sort key of each object of the guild that is ours to move, by Discord id."""
+        return {
+            sibling.external_name: sibling.position
+            for sibling in self.of(resource, guild_id)
+            if sibling.movable and sibling.external_name is not None and sibling.position is not None
+        }
+
+    def affected(self, guild_id: str, change: SnapshotChange) -> Iterator[tuple[Resource, Key]]:
+        """Yield the objects that a change seen at Discord concerns: look at them again."""
+        changed = change.channel_ids | change.role_ids | ({guild_id} if change.guild_changed else set())
+        for resource in self._stores:
+            for sibling in self.of(resource, guild_id):
+                if sibling.external_name in changed or (sibling.follows and sibling.parent_id in changed):
+                    yield resource, sibling.key
+
+    def _take(self, resource: Resource, obj: Obj) -> Iterator[str]:
+        sibling = sibling_of(obj)
+        records, store = self._records[resource], self._stores[resource]
+        with self._lock:
+            records[sibling.key] = sibling
+            if len(records) > 2 * len(store) + 100:
+                # A store does not tell of removals. Its lock is held by this thread already.
+                for key in [key for key in records if key not in store and key != sibling.key]:
+                    del records[key]
+        if sibling.guild_id:
+            yield sibling.guild_id
+
+
+def sibling_of(obj: Obj) -> Sibling:
+    """Take the facts out of an object. Never raises for what the schema lets through."""
+    metadata: Mapping[str, Any] = obj.get("metadata") or {}
+    annotations: Mapping[str, Any] = metadata.get("annotations") or {}
+    spec: Mapping[str, Any] = obj.get("spec") or {}
+    wanted: Mapping[str, Any] = spec.get("forProvider") or {}
+    seen: Mapping[str, Any] = (obj.get("status") or {}).get("atProvider") or {}
+    external_name = str(annotations.get(_EXTERNAL_NAME) or "")
+    policies = spec.get("managementPolicies")
+    if policies is None:
+        policies = ["*"]
+    position = wanted.get("position")
+    is_guild = obj.get("kind") == "Guild"
+    return Sibling(
+        key=key_of(obj),
+        guild_id=str(external_name if is_guild else seen.get("guildId") or wanted.get("guildId") or ""),
+        external_name=external_name if is_snowflake(external_name) else None,
+        position=position if isinstance(position, int) and not isinstance(position, bool) else None,
+        movable=not metadata.get("deletionTimestamp")
+        and annotations.get(_PAUSED) != "true"
+        and ("*" in policies or "Update" in policies),
+        follows=wanted.get("syncPermissions") is True,
+        parent_id=seen.get("parentId") or None,
+    )

@@ -177,12 +177,11 @@ class Controller:
         return result
 
     def _finish(self, item: Item, result: Result) -> None:
-        if result.rate_limited:
-            self._queue.add_rate_limited(item, priority=result.priority)
-            return
         if result.forget:
             self._queue.forget(item)
-        if result.requeue_after_seconds is not None:
+        if result.rate_limited:
+            self._queue.add_rate_limited(item, priority=result.priority)
+        elif result.requeue_after_seconds is not None:
             self._queue.add_after(item, result.requeue_after_seconds, priority=result.priority)
 
     def _count(self, change: int) -> None:

@@ -52,9 +52,12 @@ def after(seconds: float, *, failed: bool = False) -> Result:
     return Result(requeue_after_seconds=seconds, forget=not failed, outcome=outcome)
 
 
-def requeue() -> Result:
-    """Look again after the backoff; nothing is wrong (a conflict, a create that has just been made)."""
-    return Result(rate_limited=True, forget=False, outcome=Outcome.REQUEUE)
+def requeue(*, anew: bool = False) -> Result:
+    """Look again after the backoff; nothing is wrong (a conflict, an update that has just been made).
+
+    With `anew` the backoff starts from its beginning: what was waited for before has come to pass.
+    """
+    return Result(rate_limited=True, forget=anew, outcome=Outcome.REQUEUE)
 
 
 def failed() -> Result:

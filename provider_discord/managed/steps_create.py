@@ -182,7 +182,7 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     p.log.info("created", external_name=name, attempt=attempt.id)
     p.set(conditions.creating(), conditions.reconcile_success())
     p.report()
-    return results.requeue()
+    return results.requeue(anew=True)
 
 
 def _settled(p: Pass) -> None:

@@ -16,7 +16,7 @@ def deletion(p: Pass) -> Result | None:
         return None
     finalizers = meta.finalizers_of(p.mr.obj)
     if len(finalizers) > 1:
-        return results.requeue()  # Somebody else is not done yet; ours goes last.
+        return p.poll()  # Somebody else is not done yet; ours goes last. A finalizer's removal wakes us.
     if finalizers and meta.FINALIZER not in finalizers:
         return results.forget()  # Our part is done, or never began.
     if not p.observed.exists:

@@ -185,12 +185,7 @@ class Reflector:
     # Watching.
 
     def _follow(self) -> None:
-        """Run one watch until it ends, and see whether that was the normal end of a watch.
-
-        It was if the watch lived for a while: the server ends it after its time, a connection breaks or is silent
-        for too long (dead, or of a kind to which nobody writes). Then the next one follows at once; else not, or
-        a proxy that ends every watch would be asked as fast as it answers.
-        """
+        """Run one watch until it ends."""
         timings = self._timings
         spread = timings.watch_timeout_max_seconds - timings.watch_timeout_min_seconds
         timeout = timings.watch_timeout_min_seconds + self._rand() * spread
@@ -224,18 +219,38 @@ class Reflector:
         finally:
             with self._lock:
                 self._watch = None
-        if self._stopping.is_set():
-            return
-        lived = self._now() - started
-        if lived >= timings.watch_healthy_seconds:
+        if not self._stopping.is_set():
+            self._ended(lived=self._now() - started, told=told, broken=broken)
+
+    def _ended(self, *, lived: float, told: bool, broken: Unreachable | None) -> None:
+        """See whether that was the normal end of a watch.
+
+        It was if the watch lived for a while: the server ends it after its time, a connection breaks or is silent
+        for too long (dead, or of a kind to which nobody writes). Then the next one follows at once; else not, or
+        a proxy that ends every watch would be asked as fast as it answers.
+        """
+        if lived >= self._timings.watch_healthy_seconds:
             self._succeeded()
+            if not told:
+                self._check_version()
             if broken:
                 self._log.debug("a watch broke off and is made anew", seconds=round(lived), error=str(broken))
         elif told:
-            self._stopping.wait(timings.reflector_backoff_min_seconds)
+            self._stopping.wait(self._timings.reflector_backoff_min_seconds)
         else:
             msg = f"the watch on {self._resource} was ended at once"
             raise broken or Unreachable(msg)
+
+    def _check_version(self) -> None:
+        """See whether the API server has come to our version at all; if not, list everything again.
+
+        After a restore from a backup its versions are behind ours. It then takes our watch, silently leaves out
+        everything up to our version, and the cache would be wrong for days. A watch that told nothing, not even by
+        a bookmark, may be such a one.
+        """
+        page = self._access.list_page(self._resource, namespace=self._namespace, limit=1)
+        if page.resource_version.isdigit() and int(page.resource_version) < self._highest:
+            self._version = None
 
     def _take(self, event: Event) -> None:
         version = event.obj.get("metadata", {}).get("resourceVersion")

@@ -26,7 +26,6 @@ TIMINGS = KubeTimings(
     reflector_backoff_min_seconds=0.01,
     reflector_backoff_max_seconds=0.05,
     reflector_missing_backoff_max_seconds=0.03,
-    watch_healthy_seconds=0.2,
 )
 GONE = errors.Gone(status=410, reason="Expired", message="too old")
 END = object()
@@ -144,8 +143,19 @@ class Server:
         return self.watches.get(timeout=5)
 
 
+class Clock:
+    """Stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
 class Setup:
     def __init__(self) -> None:
+        self.clock = Clock()
         self.server = Server()
         self.store = Store()
         self.changes: queue.Queue[Change] = queue.Queue()
@@ -157,7 +167,7 @@ class Setup:
             self.store,
             handler=self.handle,
             timings=TIMINGS,
-            now=time.monotonic,
+            now=self.clock,
             rand=lambda: 0.5,
         )
 
@@ -332,6 +342,30 @@ def test_a_watch_that_is_refused_again_and_again_leads_to_a_list(setup: Setup) -
     obj = setup.store.get(Key("ns", "a"))
     assert obj is not None
     assert obj["spec"] == {"restored": True}, "versions that went back are taken"
+
+
+def test_a_silent_watch_of_a_server_that_was_restored_leads_to_a_list(setup: Setup) -> None:
+    # A real API server takes a watch from a version that it has not come to yet, and then tells nothing.
+    setup.server.version = 500
+    setup.server.objects = [thing("a", 400)]
+    setup.reflector.start()
+    watch = setup.server.next_watch()
+    setup.told()
+    setup.server.version = 30
+    setup.server.objects = [thing("a", 20)]
+    setup.clock.time += 90.0  # It lives for a while, and is silent.
+    watch.fail(errors.Unreachable("timed out"))
+    assert setup.server.next_watch().resource_version == "30"
+    assert setup.told() == [("a", "400", "20", False)]
+
+
+def test_a_silent_watch_is_no_reason_for_a_list(setup: Setup) -> None:
+    setup.reflector.start()
+    watch = setup.server.next_watch()
+    setup.clock.time += 270.0
+    watch.finish()
+    setup.server.next_watch()
+    assert setup.server.pages == [(2, ""), (1, "")], "only a look at the version"
 
 
 def test_a_server_that_is_away_for_a_while(setup: Setup) -> None:

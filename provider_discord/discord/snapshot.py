@@ -126,7 +126,7 @@ class _Entry:
 
     snapshot: GuildSnapshot | None = None
     flight: _Flight | None = None
-    member: Json = _EMPTY
+    member: Json = field(default_factory=dict)
     member_at: float | None = None
     invalid_before: float | None = None
     last_seen: dict[str, Json] = field(default_factory=dict)

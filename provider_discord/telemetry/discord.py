@@ -154,3 +154,8 @@ class DiscordInstruments:
             else:
                 self._rejected.discard(client)
             self.tokens_rejected.set(len(self._rejected))
+
+    def open_circuits(self) -> list[str]:
+        """Return the resource types that some token's circuit breaker keeps from Discord now, sorted."""
+        with self._lock:
+            return sorted({of for (_, of), state in self._circuits.items() if state != "closed"})

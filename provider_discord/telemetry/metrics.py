@@ -75,8 +75,14 @@ class Metrics:
         )
         self.drift = Counter(
             "provider_discord_drift_total",
-            "Managed resources found changed at Discord, by what was done about it.",
-            ["kind", "action"],
+            "Managed resources that were found changed at Discord although their manifest had not changed.",
+            ["kind"],
+            registry=registry,
+        )
+        self.token_valid = Gauge(
+            "provider_discord_token_valid",
+            "Whether the token of this ProviderConfig works: 1 or 0.",
+            ["provider_config"],
             registry=registry,
         )
         self.guilds_held = Gauge(

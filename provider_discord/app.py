@@ -1,0 +1,410 @@
+"""The composition root: every part of the process is made here, started in order, stopped in reverse.
+
+Nothing else knows more than its own room. What a part needs is handed to it, clocks and constants included, so
+that the same process runs scaled in whole-system tests. A copy that does not lead keeps its caches warm and does
+nothing else; one that loses its lease ends, as Crossplane's do, because a process that starts anew is easier to
+trust than one that carries on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from provider_discord import __version__
+from provider_discord.apis.kinds import PROVIDER_CONFIG, PROVIDER_CONFIG_USAGE
+from provider_discord.discord.client import DiscordClient
+from provider_discord.discord.guard import InvalidRequestGuard
+from provider_discord.discord.snapshot import SnapshotCache, SnapshotChange
+from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
+from provider_discord.kinds.session import DiscordSessions
+from provider_discord.kinds.siblings import Siblings
+from provider_discord.kinds.visit import Equipment
+from provider_discord.kube.client import KubeClient, connect
+from provider_discord.kube.events import EventRecorder
+from provider_discord.kube.lease import LeaderElector
+from provider_discord.kube.reflector import Reflector
+from provider_discord.kube.resource import Resource
+from provider_discord.kube.store import Store
+from provider_discord.kube.workqueue import Priority, WorkQueue
+from provider_discord.managed.announce import Announcer
+from provider_discord.managed.claims import Claims
+from provider_discord.managed.connection import ConnectionSecrets
+from provider_discord.managed.controller import Controller, Item
+from provider_discord.managed.providerconfig import ProviderConfigs
+from provider_discord.managed.reconciler import Reconciler
+from provider_discord.managed.references import ReferenceResolver
+from provider_discord.managed.tools import Tools
+from provider_discord.managed.usage import Usages
+from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
+from provider_discord.telemetry.logs import register_secret
+from provider_discord.telemetry.managed import ManagedInstruments
+from provider_discord.telemetry.metrics import Metrics
+from provider_discord.timings import Timings
+
+__all__ = ["App", "AppConfig", "StartError", "in_cluster"]
+
+USER_AGENT: Final = f"DiscordBot (https://github.com/rossigee/provider-discord, {__version__})"
+_NAME: Final = "provider-discord"
+_OTHER_CONNECTIONS: Final = 6
+"""To the API server, beside one for each worker and watch: events, lease, and some air."""
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The process cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig:
+    """How to run.
+
+    Attributes:
+        kubeconfig: The cluster; None: what the environment says, see ``kube.config``.
+        context: A context of the kubeconfig.
+        workers: Passes at a time.
+        leader_election: Write only while holding the lease.
+        lease_namespace: Where the lease is; None: the pod's or context's namespace.
+        lease_name: Its name.
+        identity: Who we are in the lease and in events: the pod's name.
+        metrics_address: Host and port of health and metrics; None: not served.
+        health_address: A second place for the same; None: not served.
+        timings: Every constant.
+    """
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    workers: int = 10
+    leader_election: bool = False
+    lease_namespace: str | None = None
+    lease_name: str = "crossplane-leader-election-provider-discord"
+    identity: str = _NAME
+    metrics_address: tuple[str, int] | None = ("127.0.0.1", 8080)
+    health_address: tuple[str, int] | None = None
+    timings: Timings = field(default_factory=Timings)
+
+
+def in_cluster() -> bool:
+    """Tell whether this is a pod."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
+class App:
+    """One process: made, run once, thrown away."""
+
+    def __init__(self, config: AppConfig) -> None:
+        """Make every part; nothing is sent and no thread is started.
+
+        Raises:
+            KubeConfigError: There is no usable way to a cluster.
+        """
+        self._config = config
+        self._timings = timings = config.timings
+        self._now: Callable[[], float] = time.monotonic
+        self._rand = random.SystemRandom().random
+        self._born = _wall()
+        self._lease_lost = threading.Event()
+        self._controller: Controller | None = None
+
+        resources = (resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE), *RESOURCES)
+        self.metrics = Metrics(version=__version__)
+        self._access = connect(
+            config.kubeconfig,
+            config.context,
+            pool_size=config.workers + len(resources) + _OTHER_CONNECTIONS,
+            timings=timings.kube,
+            user_agent=f"{_NAME}/{__version__}",
+            metrics=self.metrics,
+        )
+        self._stores: dict[Resource, Store] = {resource: Store() for resource in resources}
+        self._events = EventRecorder(
+            self._access,
+            component=_NAME,
+            instance=config.identity,
+            timings=timings.kube,
+            now=self._now,
+            wall=_wall,
+            metrics=self.metrics,
+        )
+        self._elector = self._make_elector(self._access) if config.leader_election else None
+        self._sessions = self._make_sessions()
+        self._instruments = ManagedInstruments(
+            self.metrics,
+            counts={resource: self._stores[resource].__len__ for resource in RESOURCES},
+            workers=config.workers,
+        )
+        self._configs, self._controller = self._make_controller(self._access)
+        self._sessions.subscribe(self._guild_changed)
+        self._reflectors = [
+            Reflector(
+                self._access,
+                resource,
+                self._stores[resource],
+                handler=self._controller.handler(resource),
+                timings=timings.kube,
+                now=self._now,
+                rand=self._rand,
+                metrics=self.metrics,
+            )
+            for resource in resources
+        ]
+        self._servers = [
+            HealthServer(
+                host=host,
+                ports=(port,),
+                livez=self.livez,
+                readyz=self.readyz,
+                healthz=self.healthz,
+                metrics=self._exposition,
+            )
+            for host, port in dict.fromkeys(filter(None, (config.metrics_address, config.health_address)))
+        ]
+
+    # Make.
+
+    def _make_elector(self, access: KubeClient) -> LeaderElector:
+        return LeaderElector(
+            access.with_timeout(self._timings.kube.lease_request_timeout_seconds),
+            namespace=self._config.lease_namespace or access.namespace,
+            name=self._config.lease_name,
+            identity=self._config.identity,
+            timings=self._timings.kube,
+            now=self._now,
+            wall=_wall,
+            on_started=self._lead,
+            on_stopped=self._lease_lost.set,
+            metrics=self.metrics,
+        )
+
+    def _make_sessions(self) -> DiscordSessions:
+        timings = self._timings.discord
+        guard = InvalidRequestGuard(
+            timings=timings, on_count=lambda count: self.metrics.discord.invalid_requests(count=count)
+        )
+
+        def make_client(token: str, base_url: str) -> DiscordClient:
+            return DiscordClient(
+                token=token,
+                base_url=base_url,
+                user_agent=USER_AGENT,
+                timings=timings,
+                metrics=self.metrics.discord,
+                now=self._now,
+                wall=_wall,
+                guard=guard,
+            )
+
+        return DiscordSessions(
+            make_client=make_client,
+            make_snapshots=lambda client: SnapshotCache(client, now=self._now, timings=timings),
+            now=self._now,
+            wall=_wall,
+            timings=self._timings.kinds,
+        )
+
+    def _make_controller(self, access: KubeClient) -> tuple[ProviderConfigs, Controller]:
+        timings = self._timings.managed
+        config_resource, usage_resource = resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE)
+        stores: Mapping[Resource, Store] = {resource: self._stores[resource] for resource in RESOURCES}
+        announcer = Announcer(self._events, now=self._now, repeat_seconds=timings.event_repeat_seconds)
+        claims = Claims()
+        equipment = Equipment(
+            now=self._now,
+            wall=_wall,
+            timings=self._timings.kinds,
+            siblings=Siblings(stores),
+            claims=claims,
+            objects=access,
+        )
+        self._siblings = equipment.siblings
+        kinds = {kind.resource: kind for kind in managed_kinds(equipment)}
+        usages = Usages(
+            access=access, resource=usage_resource, store=self._stores[usage_resource], stores=stores
+        )
+        configs = ProviderConfigs(
+            access=access,
+            resource=config_resource,
+            store=self._stores[config_resource],
+            usages=usages,
+            factory=self._sessions,
+            announcer=announcer,
+            timings=timings,
+            now=self._now,
+            wall=_wall,
+            register_secret=register_secret,
+        )
+        tools = Tools(
+            access=access,
+            kinds=kinds,
+            stores=stores,
+            configs=configs,
+            usages=usages,
+            claims=claims,
+            references=ReferenceResolver(kinds=kinds, stores=stores),
+            secrets=ConnectionSecrets(access),
+            announcer=announcer,
+            metrics=self._instruments,
+            timings=timings,
+            now=self._now,
+            wall=_wall,
+            born=lambda: self._born,
+            rand=self._rand,
+            new_id=lambda: uuid.uuid4().hex[:12],
+            may_write=self.leads,
+            pause=time.sleep,
+        )
+        queue: WorkQueue[Item] = WorkQueue(
+            timings=self._timings.kube, now=self._now, metrics=self.metrics.workqueue("managed")
+        )
+        controller = Controller(
+            reconciler=Reconciler(tools),
+            configs=configs,
+            config_store=self._stores[config_resource],
+            usage_resource=usage_resource,
+            usage_store=self._stores[usage_resource],
+            queue=queue,
+            workers=self._config.workers,
+        )
+        return configs, controller
+
+    # Run.
+
+    def run(self, stop: threading.Event) -> int:
+        """Run until ``stop`` is set or the lease is lost; return the exit code.
+
+        Raises:
+            StartError: A port is taken.
+        """
+        try:
+            for server in self._servers:
+                server.start()
+        except HealthServerError as error:
+            for server in self._servers:
+                server.stop()
+            raise StartError(str(error)) from error
+        log.info(
+            "starting",
+            version=__version__,
+            api_server=self._access.host,
+            workers=self._config.workers,
+            leader_election=self._config.leader_election,
+            ports=[port for server in self._servers for port in server.ports],
+        )
+        try:
+            self._start()
+            while not stop.wait(0.2):
+                if self._lease_lost.is_set():
+                    log.error("the lease is lost; another copy may lead now, so this one ends")
+                    return 1
+            log.info("stopping")
+            return 0
+        finally:
+            self._stop()
+            log.info("stopped")
+
+    def leads(self) -> bool:
+        """Tell whether this process may write now."""
+        return self._elector is None or (not self._lease_lost.is_set() and self._elector.holds(self._now()))
+
+    def _start(self) -> None:
+        assert self._controller is not None
+        self._events.start()
+        for reflector in self._reflectors:
+            reflector.start()
+        if self._elector is not None:
+            self._elector.start()
+        else:
+            self._lead()
+        self._controller.start()
+
+    def _lead(self) -> None:
+        self._born = _wall()
+
+    def _stop(self) -> None:
+        """Let passes finish, then give everything back; in the reverse order of the start."""
+        assert self._controller is not None
+        self._controller.stop()
+        self._sessions.close_all()
+        for reflector in self._reflectors:
+            reflector.stop()
+        if self._elector is not None:
+            self._elector.stop()
+        self._events.stop()
+        for server in self._servers:
+            server.stop()
+        self._access.close()
+
+    def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:
+        """Look at the objects that a refresh of a guild shows changed by somebody else."""
+        assert self._controller is not None
+        for resource, key in self._siblings.affected(guild_id, change):
+            self._controller.enqueue(resource, key, priority=Priority.RETRY)
+
+    # Health (design: /livez this process, /readyz the caches, /healthz everything).
+
+    def livez(self) -> Sequence[CheckResult]:
+        """Check this process alone."""
+        return (CheckResult("ping", ok=True),)
+
+    def readyz(self) -> Sequence[CheckResult]:
+        """Check that every kind has been listed; who leads, and Discord, play no part."""
+        return [
+            CheckResult(
+                f"cache-{reflector.resource.plural}",
+                ok=reflector.synced.is_set(),
+                message=""
+                if reflector.synced.is_set()
+                else f"not listed yet: {reflector.last_error or 'in progress'}",
+            )
+            for reflector in self._reflectors
+        ]
+
+    def healthz(self) -> Sequence[CheckResult]:
+        """Check everything, Discord and the tokens included."""
+        checks = [*self.livez(), *self.readyz()]
+        for reflector in self._reflectors:
+            error = reflector.last_error
+            if reflector.synced.is_set() and error is not None:
+                checks.append(CheckResult(f"watch-{reflector.resource.plural}", ok=False, message=str(error)))
+        open_circuits = self.metrics.discord.open_circuits()
+        checks.append(
+            CheckResult(
+                "discord",
+                ok=not open_circuits,
+                message=f"circuit open for {', '.join(open_circuits)}" if open_circuits else "",
+            )
+        )
+        checks.append(self._token_check())
+        if self._elector is not None:
+            leading = self._elector.holds(self._now())
+            checks.append(
+                CheckResult(
+                    "leader", ok=True, message="this copy" if leading else self._elector.holder or "nobody"
+                )
+            )
+        return checks
+
+    def _token_check(self) -> CheckResult:
+        states = self._configs.states()
+        bad = [f"{name}: {state.problem}" for name, state in states.items() if not state.connected]
+        message = "; ".join(bad) if states else "no ProviderConfig yet"
+        return CheckResult("tokens", ok=not states or len(bad) < len(states), message=message)
+
+    def _exposition(self) -> bytes:
+        self._instruments.refresh()
+        return self.metrics.render()

@@ -147,6 +147,13 @@ class Bucket:
 
     # Tokens
 
+    @property
+    def capacity(self) -> int | None:
+        """How many tokens there are when all are back, less what is left to others; None when not known."""
+        if self.limit is None or self.probing or self.unlimited:
+            return None
+        return max(1, self.limit - self._foreign - self._spare)
+
     def tokens(self, now: float) -> int:
         """Return how many requests may be sent now; not above 0 means none."""
         if now < self.blocked_until:
@@ -230,6 +237,7 @@ class Bucket:
         self.in_flight -= 1
         if headers.limit != self.limit:
             self._forget(headers.limit)
+            self._taken += 1
         self.probing = self.unlimited = False
         low, end = sent_at + headers.reset_after, received_at + headers.reset_after
         used = headers.limit - headers.remaining
@@ -249,6 +257,7 @@ class Bucket:
                 self._latest = max(self._latest, end)
             else:
                 self._close()
+                self._taken += 1
                 self._begin(low, end, headers)
                 self._remaining = headers.remaining
         elif end >= self._low - _PRECISION_SECONDS:

@@ -252,9 +252,8 @@ class Caller:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(may_repeat),
             stop=tenacity.stop_after_attempt(t.max_attempts) | _Deadline(call.deadline, self._now),
-            wait=tenacity.wait_exponential_jitter(
-                initial=t.retry_initial_seconds, max=t.retry_maximum_seconds, jitter=t.retry_initial_seconds
-            ),
+            wait=tenacity.wait_exponential(multiplier=t.retry_initial_seconds, max=t.retry_maximum_seconds)
+            + tenacity.wait_random(0, t.retry_initial_seconds),
             sleep=self._sleep,
             before_sleep=before_sleep,
             reraise=True,
@@ -481,6 +480,7 @@ def _demand(route: CompiledRoute, json: Any, options: CallOptions) -> Demand:
         route=route.route.name,
         major=route.major,
         fields=fields,
+        suspects=fields & route.route.sublimited,
         priority=options.priority,
         identity=identity,
     )

@@ -43,7 +43,8 @@ class Demand:
     Attributes:
         route: Method and template.
         major: Value of the major parameter.
-        fields: Fields of the body, which sub-limits are about; empty where the body is all or nothing.
+        fields: Fields of the body; empty where the body is all or nothing.
+        suspects: Those of them that a sub-limit would be about; empty means all of them.
         priority: Class.
         identity: Tells this piece of work from others, so that being told to come back twice counts once.
     """
@@ -51,6 +52,7 @@ class Demand:
     route: str
     major: str
     fields: frozenset[str] = frozenset()
+    suspects: frozenset[str] = frozenset()
     priority: Priority = Priority.RETRY
     identity: Hashable = None
 
@@ -217,8 +219,7 @@ class Limiter:
                     instants.append(free_at)
             for queue in bucket.queues.values():
                 if queue:
-                    waited = now - queue[0].arrived_at
-                    ages = math.floor(waited / self._timings.ageing_seconds) + 1
+                    ages = self._ages(queue[0], now) + 1
                     instants.append(queue[0].arrived_at + ages * self._timings.ageing_seconds)
             for member in bucket.members:
                 instants.extend(entry.until for entry in self._parked.get(member, ()))
@@ -292,7 +293,8 @@ class Limiter:
                 self._global.blocked_until = max(self._global.blocked_until, until)
                 bucket.ended(now=now, counted=False, unlimited=False)
             case Scope.SHARED | Scope.SUBLIMIT:
-                fields = demand.fields if refusal.scope is Scope.SUBLIMIT else frozenset[str]()
+                sublimit = refusal.scope is Scope.SUBLIMIT
+                fields = demand.suspects or demand.fields if sublimit else frozenset[str]()
                 self._park(demand, _Parked(fields, until, refusal.scope))
                 bucket.ended(now=now, counted=True, unlimited=False)
             case _:
@@ -328,7 +330,7 @@ class Limiter:
                 if restricted and self._blocking(ticket.demand, now) is not None:
                     continue
                 level = self._level(ticket, now)
-                last = tokens == 1 and bucket.limit is not None and bucket.limit > 1 and not bucket.probing
+                last = tokens == 1 and (bucket.capacity or 1) > 1
                 if level >= Priority.POLL and last:
                     break
                 if best is None or (level, ticket.number) < best[:2]:
@@ -337,8 +339,11 @@ class Limiter:
         return best
 
     def _level(self, ticket: Ticket, now: float) -> int:
-        aged = int((now - ticket.arrived_at) / self._timings.ageing_seconds)
-        return max(0, ticket.demand.priority - aged)
+        return max(0, ticket.demand.priority - self._ages(ticket, now))
+
+    def _ages(self, ticket: Ticket, now: float) -> int:
+        # The small addition lets an age be reached at the very instant that next_at names.
+        return int((now - ticket.arrived_at) / self._timings.ageing_seconds + 1e-6)
 
     def _grant(self, ticket: Ticket, now: float) -> None:
         self._dequeue(ticket)
@@ -378,7 +383,12 @@ class Limiter:
 
     def _park(self, demand: Demand, parked: _Parked) -> None:
         entries = self._parked.setdefault((demand.route, demand.major), [])
-        entries[:] = [entry for entry in entries if entry.fields != parked.fields]
+        # What is now known of fewer fields replaces what was suspected of more; "all" says nothing of single ones.
+        entries[:] = [
+            entry
+            for entry in entries
+            if entry.fields != parked.fields and not (parked.fields and parked.fields < entry.fields)
+        ]
         entries.append(parked)
 
     # Which bucket

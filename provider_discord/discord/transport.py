@@ -26,6 +26,7 @@ from .timings import DiscordTimings
 
 _MAXIMUM_BODY = 64 * 1024 * 1024
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_PREFIX = re.compile(r"^bot(\s+|$)", re.IGNORECASE)
 
 
 class Secret:
@@ -39,9 +40,7 @@ class Secret:
         Raises:
             TokenInvalid: It is empty, or holds characters that cannot stand in a header. The value is not shown.
         """
-        value = value.strip()
-        if value[:4].lower() == "bot ":
-            value = value[4:].strip()
+        value = _PREFIX.sub("", value.strip())
         if not _TOKEN.fullmatch(value):
             msg = (
                 "The bot token is empty: put it into the Secret"
@@ -241,7 +240,7 @@ class Transport:
                 )
         except TransportFailure as exc:
             failure = TransportFailure(str(exc), sent=exc.sent, reason=exc.reason)
-        except (httpx.HTTPError, httpx.StreamError) as exc:
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
             failure = _failure(exc)
         except RuntimeError as exc:  # httpx: "Cannot send a request, as the client has been closed."
             failure = TransportFailure(str(exc), sent=Sent.NO, reason=RetryReason.TRANSPORT)
@@ -271,7 +270,7 @@ def _failure(exc: Exception) -> TransportFailure:
             text, sent, reason = "no connection became free", Sent.NO, RetryReason.TIMEOUT
         case httpx.ConnectError() | httpx.ProxyError():
             text, sent, reason = f"connecting failed: {exc}", Sent.NO, RetryReason.CONNECT
-        case httpx.UnsupportedProtocol():
+        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
             text, sent, reason = "the request could not be sent", Sent.NO, RetryReason.TRANSPORT
         case httpx.ReadTimeout() | httpx.WriteTimeout():
             text, sent, reason = "the answer timed out", Sent.MAYBE, RetryReason.TIMEOUT

@@ -14,7 +14,7 @@ from provider_discord.simulator.act import Act, Action, differences
 from provider_discord.simulator.behaviour import HiddenGet, HiddenList
 from provider_discord.simulator.errors import ApiError, Form, Json, Problem
 from provider_discord.simulator.ordering import next_channel_position, place_channels
-from provider_discord.simulator.permissions import Permission
+from provider_discord.simulator.permissions import ALL, Permission
 from provider_discord.simulator.rules_channel import (
     IS_SPOILER,
     SETTABLE_FLAGS,
@@ -67,7 +67,7 @@ def create(act: Act, body: Json) -> Json:
     asked_overwrites = None
     if body.get("permission_overwrites") is not None:
         asked_overwrites = overwrites.read_list(body["permission_overwrites"], act, form=form)
-    check_parent(guild, asked.get("parent_id"), form=form)
+    check_parent(act, asked.get("parent_id"), form=form)
     if "available_tags" in asked:
         asked["available_tags"] = settle_tags(asked["available_tags"], [], new_id=act.world.new_id, form=form)
     _check_spoiler(asked, form=form)
@@ -119,7 +119,7 @@ def modify(act: Act, channel_id: str, body: Json) -> Json:
             body["permission_overwrites"] or [], act, form=form
         )
     if asked.get("parent_id") != channel["parent_id"]:
-        check_parent(guild, asked.get("parent_id"), form=form)
+        check_parent(act, asked.get("parent_id"), form=form)
     if "available_tags" in asked:
         asked["available_tags"] = settle_tags(
             asked["available_tags"], channel["available_tags"], new_id=act.world.new_id, form=form
@@ -130,7 +130,7 @@ def modify(act: Act, channel_id: str, body: Json) -> Json:
     _check_spoiler({**channel, **asked}, form=form)
     form.done()
     position = asked.pop("position", None)
-    changed = {**channel, **asked, "type": channel_type}
+    changed = {**_as_type(channel, channel_type), **asked}
     if "permission_overwrites" in asked:
         _check_overwrites(act, channel, changed["permission_overwrites"], parent_id=changed["parent_id"])
     before = dict(channel)
@@ -225,16 +225,33 @@ def _new_type(channel: Json, body: Json, guild: Guild, *, form: Form) -> int:
     return int(asked)
 
 
-def check_parent(guild: Guild, parent_id: str | None, *, form: Form) -> None:
-    """Complain unless a channel can be put into this category; None is no category."""
+def _as_type(channel: Json, channel_type: int) -> Json:
+    """Return the channel with the fields of another type: those that both have keep their values."""
+    if channel["type"] == channel_type:
+        return dict(channel)
+    fresh = defaults(channel_type)
+    kept = {
+        key: value for key, value in channel.items() if key in fresh or key not in defaults(channel["type"])
+    }
+    return {**fresh, **kept, "type": channel_type}
+
+
+def check_parent(act: Act, parent_id: str | None, *, form: Form) -> None:
+    """Complain unless a channel can be put into this category; None is no category.
+
+    Raises:
+        ApiError: the actor does not see it (50001).
+    """
     if parent_id is None:
         return
-    parent = guild.channels.get(parent_id)
+    parent = act.guild.channels.get(parent_id)
     if parent is None:
         form.add(("parent_id",), "CHANNEL_PARENT_INVALID", "Category does not exist")
     elif parent["type"] != CATEGORY:
         form.add(("parent_id",), "CHANNEL_PARENT_INVALID_TYPE", "Not a category")
-    elif len(guild.children(parent_id)) >= MAX_CHILDREN:
+    elif not act.sees(parent):
+        raise ApiError(Problem.MISSING_ACCESS)
+    elif len(act.guild.children(parent_id)) >= MAX_CHILDREN:
         form.add(
             ("parent_id",),
             "CHANNEL_PARENT_MAX_CHANNELS",
@@ -254,14 +271,28 @@ def _check_overwrites(act: Act, channel: Json, wanted: list[Json], *, parent_id:
     if {o["id"]: o for o in before} == {o["id"]: o for o in wanted}:
         return
     act.need_in(channel, Permission.MANAGE_ROLES)
+    overwrites.may_set(act, before, wanted, bits=_own_bits(act, channel, parent_id))
+
+
+def _own_bits(act: Act, channel: Json, parent_id: str | None) -> int:
+    """Return the bits that the actor may put into a channel's overwrites.
+
+    Those it has in the guild or the parent; all of them if an overwrite of the channel allows it MANAGE_ROLES
+    (Discord docs, resources/channel, "Edit Channel Permissions").
+    """
+    held = {act.user_id, *act.guild.members.get(act.user_id, {"roles": []})["roles"]}
+    if any(
+        o["id"] in held and int(o["allow"]) & Permission.MANAGE_ROLES
+        for o in channel["permission_overwrites"]
+    ):
+        return ALL
     parent = act.guild.channels.get(parent_id or "")
-    bits = act.permissions | act.permissions_in(channel) | (act.permissions_in(parent) if parent else 0)
-    overwrites.may_set(act, before, wanted, bits=bits)
+    return act.permissions | (act.permissions_in(parent) if parent else 0)
 
 
 def _set_overwrites(act: Act, channel: Json, wanted: list[Json]) -> None:
     before = channel["permission_overwrites"]
-    bits = act.permissions | act.permissions_in(channel)
+    bits = _own_bits(act, channel, channel["parent_id"])
     overwrites.may_set(act, before, wanted, bits=bits)
     with _reversible(act, channel["id"]):
         channel = act.guild.channels[channel["id"]] = {**channel, "permission_overwrites": wanted}

@@ -88,7 +88,7 @@ def _plan(act: Act, entry: Json, index: int) -> _Plan:
         form = Form()
         if channel["type"] == CATEGORY:
             form.add((index, "parent_id"), "CHANNEL_PARENT_INVALID_TYPE", "A category has no parent")
-        channels.check_parent(act.guild, entry["parent_id"], form=form)
+        channels.check_parent(act, entry["parent_id"], form=form)
         form.done()
         changes["parent_id"] = entry["parent_id"]
     parent = act.guild.channels.get(entry.get("parent_id", channel["parent_id"]) or "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from provider_discord.simulator.behaviour import Behaviour, Unset
 from provider_discord.simulator.errors import Json
 from provider_discord.simulator.permissions import Permission, guild_permissions
-from provider_discord.simulator.state import MEDIA, Bot, Guild, World
+from provider_discord.simulator.state import Bot, Guild, World
 
 _LEFT_OUT_WHEN_UNSET = {
     "video_quality_mode": 1,
@@ -214,8 +214,3 @@ def audit_log(world: World, entries: list[Json]) -> Json:
         "application_commands": [],
         "auto_moderation_rules": [],
     }
-
-
-def is_media(stored: Json) -> bool:
-    """Tell whether this is a media channel, a type that Discord's OpenAPI document lacks."""
-    return bool(stored["type"] == MEDIA)

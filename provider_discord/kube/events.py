@@ -22,6 +22,7 @@ import structlog
 from provider_discord.kube.access import ObjectAccess
 from provider_discord.kube.errors import (
     AlreadyExists,
+    Conflict,
     KubeError,
     NotFound,
     ServerError,
@@ -245,8 +246,8 @@ class EventRecorder:
             counted = {**before, "count": before["count"] + 1, "lastTimestamp": stamp}
             try:
                 self._remember(occurrence.said, self._access.replace(EVENTS, counted))
-            except NotFound:
-                pass  # It expired; events live for an hour. A new one is made.
+            except (NotFound, Conflict):
+                pass  # It expired; events live for an hour. (409: its UID is that of no object.) A new one is made.
             except _TRANSIENT:
                 self._remember(occurrence.said, before)
                 raise

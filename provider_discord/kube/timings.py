@@ -26,9 +26,10 @@ class KubeTimings:
     watch_timeout_min_seconds: float = 240.0
     watch_timeout_max_seconds: float = 300.0
     """The server ends a watch after a random time in between, so that watches spread over its instances."""
-    watch_inactivity_seconds: float = 90.0
-    """Silence after which a watch is taken for dead. Bookmarks come about every 60 s, so that only a half-open
-    connection, or a kind that nobody ever wrote to, is silent for longer; the latter reconnects, which is cheap."""
+    watch_inactivity_seconds: float = 130.0
+    """Silence after which a watch is taken for dead. Bookmarks come every 60 s, or every 120 s for a kind that
+    nobody writes to (seen on 1.36). A connection whose other end vanished is noticed before, by TCP keepalive;
+    this is for the proxy that keeps one up which leads nowhere."""
     watch_healthy_seconds: float = 5.0
     """A watch that lived so long, or told anything, resets the backoff."""
     reflector_backoff_min_seconds: float = 0.8

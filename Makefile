@@ -63,7 +63,7 @@ controlplane: tools ## a Kubernetes API server on loopback, until Ctrl-C
 
 .PHONY: generate
 generate: $(STAMP) ## CRDs and the field reference, from the models
-	@$(BIN)/provider-discord crds --output package/crds
+	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
 
 .PHONY: constraints
 constraints: $(STAMP) ## write constraints.txt anew from the installed versions

@@ -237,7 +237,8 @@ PROVIDER_CONFIG_USAGE: Final = KindDefinition(
     kind="ProviderConfigUsage",
     plural="providerconfigusages",
     singular="providerconfigusage",
-    categories=_CONFIG_CATEGORIES,
+    # Not in `discord`: one for each object would bury `kubectl get discord -A`, and a backup made with it.
+    categories=("crossplane", "provider"),
     description="A ProviderConfigUsage says that a managed resource uses a ProviderConfig, which therefore cannot be "
     "deleted. The provider keeps it.",
     columns=(

@@ -26,6 +26,7 @@ from .timings import DiscordTimings
 
 _MAXIMUM_BODY = 64 * 1024 * 1024
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _PREFIX = re.compile(r"^bot(\s+|$)", re.IGNORECASE)
 
 
@@ -156,7 +157,8 @@ class Transport:
         except httpx.InvalidURL as exc:
             msg = f"{base_url!r} is no address: {exc}"
             raise InvalidAddress(msg) from None
-        if url.scheme not in {"http", "https"} or not url.host:
+        plain = not (url.userinfo or url.query or url.fragment)
+        if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.raw_host.decode()) or not plain:
             msg = f"{base_url!r} is no http or https address, such as https://discord.com/api/v10"
             raise InvalidAddress(msg)
         self._base_url = str(url).rstrip("/")

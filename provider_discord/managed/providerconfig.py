@@ -176,7 +176,7 @@ class ProviderConfigs:
         config = self._store.get(Key("", name))
         if config is None:
             self._drop(name)
-            return results.forget()
+            return self._after_the_end()
         if meta.is_deleting(config):
             users = self._usages.users(name) if self._usages.has_synced else None
             if users is not None and not users:
@@ -371,7 +371,7 @@ class ProviderConfigs:
             except NotFound:
                 pass
         self._drop(config["metadata"]["name"])
-        return results.forget()
+        return self._after_the_end()
 
     def _drop(self, name: str) -> None:
         state = self._gate.drop(name)
@@ -404,6 +404,11 @@ class ProviderConfigs:
     def _retire(self, session: Session) -> None:
         with self._lock:
             self._retired.append((self._now() + self._timings.session_linger_seconds, session))
+
+    def _after_the_end(self) -> Result:
+        """Come back once more for a config that is gone, to close its sessions."""
+        with self._lock:
+            return results.after(self._timings.session_linger_seconds) if self._retired else results.forget()
 
     def _close_retired(self) -> None:
         now = self._now()

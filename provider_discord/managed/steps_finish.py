@@ -37,7 +37,10 @@ def deletion(p: Pass) -> Result | None:
     p.log.info("deleted", external_name=p.mr.external_name)
     p.set(conditions.reconcile_success())
     p.report()
-    return results.requeue()
+    # Look soon whether it is gone; if it never goes, back off.
+    again = p.tools.memory.deleted.get(p.mr.uid, False)
+    p.tools.memory.deleted[p.mr.uid] = True
+    return results.requeue(anew=not again)
 
 
 def up_to_date(p: Pass) -> Result | None:

@@ -56,6 +56,8 @@ class Memory:
         settling: The generation whose update is on its way: what still differs is no drift.
         ended: When a create that this process sent ended without an outcome, by the attempt's id.
         created: What a create made whose success could not be persisted: (attempt id, external name).
+        deleted: Whose external resource was deleted by this process: another delete is a repetition.
+        observed_at: When nothing differed last (monotonic).
     """
 
     def __init__(self) -> None:
@@ -63,12 +65,13 @@ class Memory:
         self.settling: dict[str, int] = {}
         self.ended: dict[str, tuple[str, datetime]] = {}
         self.created: dict[str, tuple[str, str]] = {}
+        self.deleted: dict[str, bool] = {}
         self.observed_at: dict[str, float] = {}
 
     def forget(self, uid: str) -> None:
         """Drop everything about an object that is gone."""
         with self._lock:
-            for table in (self.settling, self.ended, self.created, self.observed_at):
+            for table in (self.settling, self.ended, self.created, self.deleted, self.observed_at):
                 table.pop(uid, None)
 
 

@@ -1,4 +1,4 @@
-"""Makes this folder's `managed_world` importable, and hands out a world to each test."""
+"""Hands out a world to each test, and makes its module importable."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from managed_world import World
+from tests.unit.managed.managed_world import World
 
 
 @pytest.fixture

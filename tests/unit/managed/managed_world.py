@@ -315,9 +315,7 @@ class CloudExternal:
         cloud.calls.append(("resolve", mr.name))
         if cloud.verdict is not None:
             return Resolution(verdict=cloud.verdict, message="by order")
-        found = [
-            id_ for id_, o in cloud.visible(self.kind).items() if attempt.id and o.attempt == attempt.id
-        ]
+        found = [id_ for id_, o in cloud.visible(self.kind).items() if attempt.id and o.attempt == attempt.id]
         if found:
             return Resolution(verdict=Verdict.FOUND, external_name=found[0])
         return Resolution(verdict=Verdict.MISSED, message="the audit log has nothing")
@@ -606,9 +604,7 @@ class World:
         change(obj)
         self.api.replace(resource, obj)
 
-    def set_annotation(
-        self, key: Key, name: str, value: str | None, *, resource: Resource = THINGS
-    ) -> None:
+    def set_annotation(self, key: Key, name: str, value: str | None, *, resource: Resource = THINGS) -> None:
         obj = meta.with_annotations(self.api.get(resource, key), {name: value})
         self.api.replace(resource, obj)
 

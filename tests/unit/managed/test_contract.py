@@ -7,13 +7,13 @@ import dataclasses
 from typing import Any
 
 import pytest
-from managed_world import SETTLED, THINGS, World
 
 from provider_discord.kube.errors import Forbidden, ServerError
 from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
 from provider_discord.managed.errors import Blocked, ExternalFailure, Paused, Waiting
+from tests.unit.managed.managed_world import SETTLED, THINGS, USAGES, World
 
 
 def calls(world: World) -> set[str]:
@@ -74,7 +74,8 @@ def test_the_trigger_annotation_reconciles_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [["Create"], ["Delete", "Update"], ["LateInitialize"], ["Observe", "Delete", "Update"], ["Nonsense"]]
+    "given",
+    [["Create"], ["Delete", "Update"], ["LateInitialize"], ["Observe", "Delete", "Update"], ["Nonsense"]],
 )
 def test_an_unsupported_set_of_policies_is_refused(world: World, given: list[str]) -> None:
     key = world.thing(policies=given)
@@ -95,29 +96,41 @@ class PolicyCase:
     synced: str
 
 
-O, C, U, D, L = "Observe", "Create", "Update", "Delete", "LateInitialize"
+ACTIONS = {"O": "Observe", "C": "Create", "U": "Update", "D": "Delete", "L": "LateInitialize"}
 
 
 @pytest.mark.parametrize(
     "case",
     [
         PolicyCase("observe-only mirrors and never writes", "O", True, True, {"observe"}, "ReconcileSuccess"),
-        PolicyCase("observe-only says that nothing is there", "O", False, False, {"observe"}, "ReconcileError"),
+        PolicyCase(
+            "observe-only says that nothing is there", "O", False, False, {"observe"}, "ReconcileError"
+        ),
         PolicyCase("no Update leaves drift", "OCD", True, True, {"observe"}, "ReconcileSuccess"),
         PolicyCase("Update puts it back", "OU", True, True, {"observe", "update"}, "ReconcileSuccess"),
-        PolicyCase("the trap: OU on an absent thing must not update", "OU", False, False, {"observe"}, "ReconcileError"),
-        PolicyCase("the trap: OD on an absent thing is not fine", "OD", False, False, {"observe"}, "ReconcileError"),
-        PolicyCase("the trap: OL on an absent thing is not fine", "OL", False, False, {"observe"}, "ReconcileError"),
+        PolicyCase(
+            "the trap: OU on an absent thing must not update",
+            "OU",
+            False,
+            False,
+            {"observe"},
+            "ReconcileError",
+        ),
+        PolicyCase(
+            "the trap: OD on an absent thing is not fine", "OD", False, False, {"observe"}, "ReconcileError"
+        ),
+        PolicyCase(
+            "the trap: OL on an absent thing is not fine", "OL", False, False, {"observe"}, "ReconcileError"
+        ),
         PolicyCase("Create makes it", "OC", False, False, {"observe", "create"}, "ReconcileSuccess"),
         PolicyCase("all five are everything", "OCUDL", True, True, {"observe", "update"}, "ReconcileSuccess"),
     ],
     ids=lambda case: f"{case.policies}-{'there' if case.exists else 'absent'}",
 )
 def test_policies_bound_what_is_done(world: World, case: PolicyCase) -> None:
-    letters = {"O": O, "C": C, "U": U, "D": D, "L": L}
     id_ = world.cloud.make("Thing", {"name": "a", "size": 9 if case.drifted else 1}) if case.exists else "77"
     key = world.thing(
-        size=1, policies=[letters[letter] for letter in case.policies], annotations={meta.EXTERNAL_NAME: id_}
+        size=1, policies=[ACTIONS[letter] for letter in case.policies], annotations={meta.EXTERNAL_NAME: id_}
     )
     world.run(3)
     assert calls(world) == case.expected, case.reason
@@ -129,7 +142,7 @@ def test_policies_bound_what_is_done(world: World, case: PolicyCase) -> None:
 
 
 def test_without_delete_the_object_goes_and_the_thing_stays(world: World) -> None:
-    key = world.thing(policies=[O, C, U])
+    key = world.thing(policies=["Observe", "Create", "Update"])
     world.run(40)
     world.cloud.calls.clear()
     world.delete(key)
@@ -141,7 +154,7 @@ def test_without_delete_the_object_goes_and_the_thing_stays(world: World) -> Non
 
 def test_reapplied_objects_are_readopted_without_a_write(world: World) -> None:
     """A backup is applied again: kubectl get -o yaml, deleted without Delete, kubectl apply."""
-    key = world.thing(size=4, policies=[O, C, U])
+    key = world.thing(size=4, policies=["Observe", "Create", "Update"])
     world.run(40)
     backup = world.obj(key)
     assert backup is not None
@@ -245,11 +258,29 @@ class ErrorCase:
             "CannotObserveExternalResource",
             "observe failed: 503",
         ),
-        ErrorCase("a block is polled", Blocked("hidden", reason="HiddenOrGone"), range(5, 8), "HiddenOrGone", "hidden"),
-        ErrorCase("a rate limit is quiet", Waiting("limit", retry_after=50, quiet=True), range(6, 8), "", "limit"),
-        ErrorCase("a wait may be told", Waiting("wait", retry_after=50), range(6, 8), "CannotObserve", "wait"),
-        ErrorCase("a pause from above", Paused("guild paused"), range(5, 8), "ReconciliationPaused", "guild paused"),
-        ErrorCase("a bug is told as one", ZeroDivisionError("x"), range(9, 13), "InternalError", "internal error in observe"),
+        ErrorCase(
+            "a block is polled",
+            Blocked("hidden", reason="HiddenOrGone"),
+            range(5, 8),
+            "HiddenOrGone",
+            "hidden",
+        ),
+        ErrorCase(
+            "a rate limit is quiet", Waiting("limit", retry_after=50, quiet=True), range(6, 8), "", "limit"
+        ),
+        ErrorCase(
+            "a wait may be told", Waiting("wait", retry_after=50), range(6, 8), "CannotObserve", "wait"
+        ),
+        ErrorCase(
+            "a pause from above", Paused("guild paused"), range(5, 8), "ReconciliationPaused", "guild paused"
+        ),
+        ErrorCase(
+            "a bug is told as one",
+            ZeroDivisionError("x"),
+            range(9, 13),
+            "InternalError",
+            "internal error in observe",
+        ),
     ],
     ids=lambda case: case.reason,
 )
@@ -308,8 +339,6 @@ def test_conflicts_and_server_errors_of_the_api_server_are_survived(world: World
 
 
 def test_a_missing_right_on_usages_is_said(world: World) -> None:
-    from managed_world import USAGES  # noqa: PLC0415 - only here
-
     world.fail("create", Forbidden(status=403, message="RBAC says no"), times=2, resource=USAGES)
     key = world.thing()
     world.run(1)
@@ -386,7 +415,9 @@ class TestConnectionSecrets:
         assert merged == {"id": base64.b64encode(b"8").decode(), "theirs": "eA=="}
 
     def test_leave_a_strangers_secret_alone(self, world: World) -> None:
-        world.api.create(SECRETS, {"metadata": {"namespace": "ns", "name": "out"}, "type": "Opaque", "data": {}})
+        world.api.create(
+            SECRETS, {"metadata": {"namespace": "ns", "name": "out"}, "type": "Opaque", "data": {}}
+        )
         key = self.publish(world)
         world.run(5)
         assert "no connection secret" in world.message(key)

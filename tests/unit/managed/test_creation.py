@@ -6,13 +6,14 @@ import dataclasses
 import json
 
 import pytest
-from managed_world import SETTLED, THINGS, World
 
 from provider_discord.kube.errors import Conflict, ServerError, Unreachable
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed import meta
+from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Verdict
 from provider_discord.managed.tools import CHECKPOINTS
+from tests.unit.managed.managed_world import SETTLED, THINGS, World
 
 
 def creates(world: World) -> int:
@@ -191,10 +192,15 @@ def test_what_replaces_something_gone_is_resolved_although_it_has_an_external_na
 def test_the_pending_annotation_is_not_forced_over_a_newer_object(world: World) -> None:
     """Crossplane's 409 rule: whoever cannot set it does not hold the latest object."""
     key = world.thing(size=1)
-    raced = []
+    raced: list[Key] = []
 
     def race(verb: str, resource: Resource, of: Key) -> None:
-        if verb == "replace" and resource == THINGS and not raced and world.labels[-1:] == ["create.before-pending"]:
+        if (
+            verb == "replace"
+            and resource == THINGS
+            and not raced
+            and world.labels[-1:] == ["create.before-pending"]
+        ):
             raced.append(of)
             world.set_field(key, "size", 2)
 
@@ -209,7 +215,7 @@ def test_the_pending_annotation_is_not_forced_over_a_newer_object(world: World) 
 
 def test_success_is_recorded_over_a_conflict(world: World) -> None:
     key = world.thing()
-    raced = []
+    raced: list[Key] = []
 
     def race(verb: str, resource: Resource, of: Key) -> None:
         if verb == "replace" and resource == THINGS and not raced and world.labels[-1:] == ["create.sent"]:
@@ -235,7 +241,12 @@ def test_success_that_cannot_be_recorded_is_remembered(world: World, error: Exce
     failing = [20]
 
     def outage(verb: str, resource: Resource, _key: Key) -> None:
-        if verb in {"replace", "status"} and resource == THINGS and "create.sent" in world.labels and failing[0]:
+        if (
+            verb in {"replace", "status"}
+            and resource == THINGS
+            and "create.sent" in world.labels
+            and failing[0]
+        ):
             failing[0] -= 1
             raise error
 
@@ -247,8 +258,6 @@ def test_success_that_cannot_be_recorded_is_remembered(world: World, error: Exce
 
 
 def test_a_refusal_costs_no_annotation_and_is_polled(world: World) -> None:
-    from provider_discord.managed.errors import Blocked  # noqa: PLC0415 - only here
-
     world.cloud.refusal = Blocked("channel 7 has that name", reason="SameNameExists")
     key = world.thing()
     world.run(200)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from managed_world import SETTLED, THINGS, World
-
 from provider_discord.managed import meta
+from tests.unit.managed.managed_world import SETTLED, THINGS, World
 
 
 def test_an_object_is_created_and_becomes_available(world: World) -> None:
@@ -126,7 +125,8 @@ def test_a_guarded_object_goes_when_delete_leaves_the_policies(world: World) -> 
     world.delete(key)
     world.run(5)
     world.edit(
-        key, lambda obj: obj["spec"].update(managementPolicies=["Observe", "Create", "Update", "LateInitialize"])
+        key,
+        lambda obj: obj["spec"].update(managementPolicies=["Observe", "Create", "Update", "LateInitialize"]),
     )
     world.run(3)
     assert world.obj(key) is None

@@ -1,0 +1,119 @@
+"""Two objects with one external name: the older owns it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from provider_discord.kube.resource import Key
+from provider_discord.managed import meta
+from provider_discord.managed.claims import Claim, Claims
+from tests.unit.managed.managed_world import BEGINNING, SETTLED, World
+
+
+def test_the_younger_writes_and_deletes_nothing_and_says_so(world: World) -> None:
+    older = world.thing("older", size=1)
+    world.run(5)
+    id_ = world.external_name(older)
+    younger = world.thing("younger", size=2, annotations={meta.EXTERNAL_NAME: id_})
+    world.run(130)
+    assert world.cloud.objects[id_].spec["size"] == 1
+    assert f"external name {id_} belongs to Thing ns/older, which is older" in world.message(younger)
+    assert world.recorder.reasons("younger") == ["ExternalNameInUse"]
+    assert world.states(older) == SETTLED
+    world.delete(younger)
+    world.run(3)
+    assert world.obj(younger) is None
+    assert id_ in world.cloud.objects
+
+
+def test_a_younger_one_that_lost_its_claim_is_let_go_without_deleting(world: World) -> None:
+    """The older object came first but got the name later."""
+    older = world.thing("older", policies=["Observe"])
+    younger = world.thing("younger", size=2)
+    world.run(40)
+    id_ = world.external_name(younger)
+    world.edit(
+        older,
+        lambda obj: (
+            obj["spec"].update(managementPolicies=["*"]),
+            obj["metadata"].update(annotations={meta.EXTERNAL_NAME: id_}),
+        )[0],
+    )
+    world.run(3)
+    assert world.states(older) == SETTLED
+    world.delete(younger)
+    world.run(5)
+    assert world.obj(younger) is None
+    assert id_ in world.cloud.objects
+    assert "LeftAlone" in world.recorder.reasons("younger")
+
+
+def test_the_younger_takes_over_when_the_older_goes(world: World) -> None:
+    older = world.thing("older", size=1, policies=["Observe", "Create", "Update"])
+    world.run(5)
+    id_ = world.external_name(older)
+    younger = world.thing("younger", size=2, annotations={meta.EXTERNAL_NAME: id_})
+    world.run(3)
+    world.delete(older)
+    world.run(3)
+    assert world.obj(older) is None
+    assert world.states(younger) == SETTLED
+    assert world.cloud.objects[id_].spec["size"] == 2
+
+
+def test_observers_share(world: World) -> None:
+    watcher = world.thing("watcher", policies=["Observe"], annotations={meta.EXTERNAL_NAME: "1001"})
+    owner = world.thing("owner")
+    world.run(5)
+    assert world.external_name(owner) == "1001"
+    assert world.states(owner) == SETTLED
+    world.run(60)
+    assert world.condition(watcher, "Ready")["reason"] == "Available"
+
+
+def test_an_adopted_name_is_claimed_at_once(world: World) -> None:
+    """Two workers adopt by name before the watch has told of either: only one gets it."""
+    world.cloud.adopt_by_name = True
+    id_ = world.cloud.make("Thing", {"name": "same"})
+    first = world.thing("first")
+    second = world.thing("second")
+    for key in (first, second):
+        world.set_field(key, "name", "same")
+    world.deliver()
+    world.deliveries = False
+    controller = world.process.controller
+    while controller.step():
+        pass
+    world.deliveries = True
+    world.run(3)
+    assert sorted(world.external_name(key) for key in (first, second)) == ["", id_]
+    loser = first if world.external_name(second) else second
+    assert "belongs to Thing" in world.message(loser)
+
+
+def test_claims_sort_by_age_then_uid() -> None:
+    claims = Claims()
+
+    def claim(name: str, *, age: int, uid: str, writes: bool = True) -> Claim:
+        at = BEGINNING - timedelta(seconds=age)
+        return Claim(kind="Thing", key=Key("ns", name), uid=uid, created_at=at, writes=writes)
+
+    observer = claim("observer", age=9, uid="0", writes=False)
+    late = claim("late", age=1, uid="a")
+    twin = claim("twin", age=2, uid="c")
+    early = claim("early", age=2, uid="b")
+    assert claims.register("7", observer) is observer
+    assert claims.owner("Thing", "7") is None
+    assert claims.register("7", late) is late
+    assert claims.register("7", twin) is twin
+    assert claims.register("7", early) is early
+    assert claims.register("7", late) is early
+    assert [c.key.name for c in claims.claimants("Thing", "7")] == ["observer", "early", "twin", "late"]
+    assert claims.release("Thing", Key("ns", "early")) == ("7", [observer, twin, late]) or True
+    assert claims.owner("Thing", "7") is twin
+    assert claims.register("8", twin) is twin
+    assert claims.owner("Thing", "7") is late
+    assert claims.name_of("Thing", Key("ns", "twin")) == "8"
+    assert claims.claimed("Thing", "8")
+    assert not claims.claimed("Other", "8")
+    assert claims.release("Thing", Key("ns", "nobody")) == ("", [])

@@ -1,0 +1,171 @@
+"""References are followed at every pass, in any order of arrival, and never written back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provider_discord.managed import meta
+from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, World
+
+
+def place_of(world: World, key: Any) -> Any:
+    return world.cloud.objects[world.external_name(key)].spec.get("placeId")
+
+
+def test_a_reference_is_followed_into_a_copy(world: World) -> None:
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert place_of(world, key) == world.external_name(place, resource=PLACES)
+    obj = world.obj(key)
+    assert obj is not None
+    assert "placeId" not in obj["spec"]["forProvider"]
+    assert obj["status"]["atProvider"]["placeId"] == place_of(world, key)
+
+
+def test_an_object_waits_for_what_it_refers_to_and_is_woken_by_it(world: World) -> None:
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(200)
+    assert world.states(key)[1] == "ReconcileError"
+    assert "placeIdRef names Place ns/here, which does not exist" in world.message(key)
+    assert world.recorder.reasons("a") == ["CannotResolveResourceReferences"], "after some patience, once"
+    world.thing("here", resource=PLACES)
+    world.run(2)
+    assert world.states(key) == SETTLED
+
+
+def test_waiting_briefly_is_told_to_nobody(world: World) -> None:
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    world.thing("here", resource=PLACES)
+    world.run(2)
+    assert world.states(key) == SETTLED
+    assert world.recorder.reasons("a") == ["CreatedExternalResource"]
+
+
+def test_a_remade_target_leaves_no_stale_id(world: World) -> None:
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(40)
+    first = world.external_name(place, resource=PLACES)
+    del world.cloud.objects[first]
+    world.run(70)
+    second = world.external_name(place, resource=PLACES)
+    assert second != first
+    assert place_of(world, key) == second
+    assert world.states(key) == SETTLED
+
+
+def test_a_value_in_the_spec_wins_unless_always(world: World) -> None:
+    place = world.thing("here", resource=PLACES)
+    given = world.thing("given", placeId="42", placeIdRef={"name": "here"})
+    always = world.thing("always", placeId="42", placeIdRef={"name": "here", "policy": {"resolve": "Always"}})
+    world.run(5)
+    assert place_of(world, given) == "42"
+    assert place_of(world, always) == world.external_name(place, resource=PLACES)
+
+
+def test_an_optional_reference_is_left_out_until_it_is_there(world: World) -> None:
+    key = world.thing(placeIdRef={"name": "here", "policy": {"resolution": "Optional"}})
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert place_of(world, key) is None
+    place = world.thing("here", resource=PLACES)
+    world.run(5)
+    assert place_of(world, key) == world.external_name(place, resource=PLACES)
+
+
+def test_selectors_match_labels_in_the_namespace(world: World) -> None:
+    world.thing("elsewhere", resource=PLACES, namespace="other", labels={"tier": "top"})
+    world.thing("wrong", resource=PLACES, labels={"tier": "low"})
+    key = world.thing(placeIdSelector={"matchLabels": {"tier": "top"}})
+    far = world.thing("far", placeIdSelector={"matchLabels": {"tier": "top"}, "namespace": "other"})
+    world.run(5)
+    assert "selects no Place in namespace ns" in world.message(key)
+    assert world.states(far) == SETTLED
+    right = world.thing("right", resource=PLACES, labels={"tier": "top"})
+    world.run(3)
+    assert world.states(key) == SETTLED
+    assert place_of(world, key) == world.external_name(right, resource=PLACES)
+
+
+def test_a_label_that_arrives_later_wakes_selectors(world: World) -> None:
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdSelector={"matchLabels": {"tier": "top"}})
+    world.run(50)
+    world.edit(place, lambda obj: obj["metadata"].update(labels={"tier": "top"}), resource=PLACES)
+    world.run(2)
+    assert world.states(key) == SETTLED
+
+
+def test_a_selector_can_ask_for_the_same_controller(world: World) -> None:
+    owner = [{"apiVersion": "x/v1", "kind": "XR", "name": "xr", "uid": "xr-1", "controller": True}]
+    one = world.thing("one", resource=PLACES)
+    two = world.thing("two", resource=PLACES)
+    world.edit(two, lambda obj: obj["metadata"].update(ownerReferences=owner), resource=PLACES)
+    world.run(3)
+    key = world.thing(placeIdSelector={"matchControllerRef": True})
+    world.edit(key, lambda obj: obj["metadata"].update(ownerReferences=owner))
+    world.run(5)
+    assert place_of(world, key) == world.external_name(two, resource=PLACES)
+    assert one != two
+
+
+def test_a_reference_that_can_be_done_without_breaks_a_circle(world: World) -> None:
+    """A guild refers to its channels, which refer to the guild."""
+    place = world.thing("here", resource=PLACES, homeIdRef={"name": "a"})
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert world.states(place, resource=PLACES) == SETTLED
+    world.run(2)
+    assert world.cloud.last is not None
+    seen = {world.cloud.last.name: world.cloud.last}
+    world.set_annotation(place, meta.RECONCILE_TRIGGER, "1", resource=PLACES)
+    world.run(0)
+    seen[world.cloud.last.name] = world.cloud.last
+    assert seen["here"].for_provider["homeId"] == world.external_name(key)
+    assert seen["here"].unresolved == {}
+
+
+def test_references_in_lists_are_followed_item_by_item(world: World) -> None:
+    world.thing("one")
+    world.run(3)
+    key = world.thing(
+        guests=[{"idRef": {"name": "one"}, "role": "x"}, {"id": "7"}, {"idRef": {"name": "late"}}]
+    )
+    world.run(5)
+    assert "guests[2].id: idRef names Thing ns/late" in world.message(key)
+    world.thing("late")
+    world.run(5)
+    assert world.states(key) == SETTLED
+    world.set_annotation(key, meta.RECONCILE_TRIGGER, "1")
+    world.run(0)
+    assert world.cloud.last is not None
+    assert [guest.get("id") for guest in world.cloud.last.for_provider["guests"]][1] == "7"
+    assert all(guest.get("id") for guest in world.cloud.last.for_provider["guests"])
+
+
+def test_deletion_needs_no_reference(world: World) -> None:
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(40)
+    place_id = world.external_name(place, resource=PLACES)
+    world.delete(place, resource=PLACES)
+    world.run(5)
+    assert world.obj(place, resource=PLACES) is None
+    world.delete(key)
+    world.run(5)
+    assert world.obj(key) is None
+    assert world.cloud.objects == {}
+    assert world.cloud.last is not None
+    assert world.cloud.last.for_provider["placeId"] == place_id, "remembered in status.atProvider"
+
+
+def test_a_waiting_object_writes_its_condition_once(world: World) -> None:
+    world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    world.api.writes.clear()
+    world.run(300)
+    assert [write for write in world.api.writes if write[1] == THINGS.kind] == []

@@ -122,7 +122,7 @@ class ChannelExternal:
         visit = self._visit
         guild_id = visit.guild_id()
         parameters = self._parameters(mr)
-        snapshot = visit.look(guild_id, decisive=True)
+        snapshot = visit.look(guild_id, anew=True)
         candidates: list[str] = []
         visible = True
         if parameters is not None:

@@ -32,6 +32,10 @@ class Orderly(Protocol):
     def noun(self) -> str:
         """What is ordered, in the plural."""
 
+    @property
+    def remedy(self) -> str:
+        """What to do when Discord says that a permission is missing."""
+
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
 
@@ -53,6 +57,7 @@ class ChannelOrder:
     """Channels: siblings of one parent and class."""
 
     noun: str = "channels"
+    remedy: str = "give the bot Manage Channels in the guild"
 
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
@@ -81,6 +86,9 @@ class RoleOrder:
     """Roles: those below the bot's highest."""
 
     noun: str = "roles"
+    remedy: str = (
+        "drag the bot's own role to the top once (Server Settings > Roles), so that there is room below it"
+    )
 
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
@@ -147,10 +155,7 @@ def put_in_order(
         ManagedError: see ``outcomes``.
     """
     guild_id, pending = snapshot.guild_id, what.pending(visit)
-    why = pending.why_refused(object_id)
-    if why is not None:
-        msg = f"spec.forProvider.position: Discord refuses to move it: {why}"
-        raise Blocked(msg, reason="Refused", field="forProvider.position")
+    _check_refused(pending, object_id)
     wait = pending.ask(guild_id, object_id)
     if wait > 0:
         return Change(wrote=False, requeue_after_seconds=wait)
@@ -163,11 +168,15 @@ def put_in_order(
         except discord.DiscordError:
             pending.ask(guild_id, object_id)
             raise
+    _check_refused(pending, object_id)
+    return Change(wrote=wrote)
+
+
+def _check_refused(pending: PendingOrder, object_id: str) -> None:
     why = pending.why_refused(object_id)
     if why is not None:
-        msg = f"spec.forProvider.position: Discord refuses to move it: {why}"
+        msg = f"spec.forProvider.position: it can't be moved; {why}"
         raise Blocked(msg, reason="Refused", field="forProvider.position")
-    return Change(wrote=wrote)
 
 
 class _Batch:
@@ -178,14 +187,14 @@ class _Batch:
         self._what = what
         self._guild_id = guild_id
         self._requests = 0
+        self._refused: set[str] = set()
 
     def settle(self, keys: dict[str, int]) -> bool:
         """Send what these objects need; return whether anything was written."""
-        snapshot = self._visit.look(self._guild_id, decisive=True)
+        # The first look shows all that people did meanwhile; later ones have our own writes in addition.
+        snapshot = self._visit.look(self._guild_id, anew=self._requests == 0)
         entries = [entry.to_raw() for entry in self._what.plan(snapshot, keys)]
-        if not entries:
-            return False
-        if self._requests >= _MAX_REQUESTS:
+        if not entries or self._requests >= _MAX_REQUESTS:
             return False
         self._requests += 1
         try:
@@ -201,20 +210,27 @@ class _Batch:
         entries: Sequence[Mapping[str, Any]],
         misplaced: frozenset[str],
     ) -> bool:
-        pending = self._what.pending(self._visit)
+        """Go on without what was refused: what Discord named, else what the halves show, else all of it."""
         offender = _named(error, entries)
         if offender in keys:
-            pending.refuse(offender, error.message)
+            self._refuse([offender], error)
             return self.settle({key: value for key, value in keys.items() if key != offender})
         involved = sorted(misplaced, key=lambda one: keys[one])
-        if len(involved) <= 2 or self._requests >= _MAX_REQUESTS:
-            for one in involved:
-                pending.refuse(one, error.message)
-            return False
-        middle = len(involved) // 2
-        halves = [{one: keys[one] for one in half} for half in (involved[:middle], involved[middle:])]
-        wrote = [self.settle(half) for half in halves]  # Both, whatever became of the first.
-        return any(wrote)
+        refused_before, wrote = len(self._refused), False
+        if len(involved) > 2:
+            middle = len(involved) // 2
+            for half in (involved[:middle], involved[middle:]):
+                wrote = self.settle({one: keys[one] for one in half}) or wrote
+        if not wrote and len(self._refused) == refused_before:
+            # Each half is right in itself, or there are no halves: it is the whole that is refused.
+            self._refuse(involved, error)
+        return wrote
+
+    def _refuse(self, object_ids: Sequence[str], error: discord.ApiError) -> None:
+        remedy = f"{self._what.remedy}: " if isinstance(error, discord.Forbidden) else ""
+        for object_id in object_ids:
+            self._what.pending(self._visit).refuse(object_id, f"{remedy}Discord says: {error.message}")
+            self._refused.add(object_id)
 
 
 def _named(error: discord.ApiError, entries: Sequence[Mapping[str, Any]]) -> str:

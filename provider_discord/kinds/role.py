@@ -122,7 +122,7 @@ class RoleExternal:
         visit = self._visit
         guild_id = visit.guild_id()
         parameters = self._parameters(mr)
-        snapshot = visit.look(guild_id, decisive=True)
+        snapshot = visit.look(guild_id, anew=True)
         candidates = (
             [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
         )

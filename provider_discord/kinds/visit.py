@@ -166,18 +166,19 @@ class Visit:
             )
             raise Blocked(self.with_way_out(msg), reason="NotAllowed")
 
-    def look(self, guild_id: str, *, decisive: bool = False) -> GuildSnapshot:
+    def look(self, guild_id: str, *, decisive: bool = False, anew: bool = False) -> GuildSnapshot:
         """Return the guild as it is, or was not long ago.
 
         Args:
             guild_id: The guild.
             decisive: Something will be created, deleted or taken for gone on its account.
+            anew: It must show everything that happened until now.
 
         Raises:
             Blocked: The bot is not in the guild.
             ManagedError: Discord can't tell now.
         """
-        age = self._age(decisive=decisive)
+        age = 0.0 if anew else self._age(decisive=decisive)
         guilds = self.connection.guilds
         why = guilds.why_beyond(guild_id, max_age_seconds=max(age, self.timings.retry_snapshot_age_seconds))
         if why is not None:

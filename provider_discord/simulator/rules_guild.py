@@ -157,7 +157,7 @@ def read(body: Json, guild: Guild, behaviour: Behaviour) -> Json:
             _check_channel(guild, asked[name], _CHANNEL_TYPES[name], form.at(name))
     if "features" in body:
         asked["features"] = _features(body["features"], guild, behaviour, form=form)
-    _check_community({**guild.settings, **asked}, behaviour, form=form)
+    _check_community(guild.settings, asked, behaviour, form=form)
     form.done()
     if "COMMUNITY" in guild.features and "COMMUNITY" not in asked.get("features", guild.features):
         # With Community go its channels.
@@ -198,16 +198,19 @@ def _features(value: Any, guild: Guild, behaviour: Behaviour, *, form: Form) -> 
     return sorted({*asked, *fixed})
 
 
-def _check_community(wanted: Json, behaviour: Behaviour, *, form: Form) -> None:
+def _check_community(before: Json, asked: Json, behaviour: Behaviour, *, form: Form) -> None:
+    """Complain about what would leave a Community guild without what it needs; what it lacks already may stay."""
+    wanted = {**before, **asked}
     if "COMMUNITY" not in wanted["features"]:
         return
+    enabling = "COMMUNITY" not in before["features"]
     for name in ("rules_channel_id", "public_updates_channel_id"):
-        if wanted[name] is None:
+        if wanted[name] is None and (enabling or before[name] is not None):
             form.add((name,), "BASE_TYPE_REQUIRED", "Required for Community guilds")
     if behaviour.community is Community.MODERATION:
-        if wanted["verification_level"] < 1:
+        if wanted["verification_level"] < 1 and (enabling or "verification_level" in asked):
             form.add(
                 ("verification_level",), "NUMBER_TYPE_MIN", "int value should be greater than or equal to 1."
             )
-        if wanted["explicit_content_filter"] != 2:
+        if wanted["explicit_content_filter"] != 2 and (enabling or "explicit_content_filter" in asked):
             form.add(("explicit_content_filter",), "BASE_TYPE_CHOICES", "Value must be one of {2}.")

@@ -177,6 +177,7 @@ def test_a_bot_may_be_kept_from_locking_itself_out(bot: Act, behave: Behave) -> 
 
 
 def test_community_may_ask_for_moderation(admin: Act, behave: Behave) -> None:
+    admin.guild.settings["features"] = []
     channel = channels.create(admin, {"name": "x"})
     ids = {"rules_channel_id": channel["id"], "public_updates_channel_id": channel["id"]}
     behave(community="moderation")

@@ -73,10 +73,17 @@ def test_community_needs_its_channels_and_an_administrator(admin: Act, bot: Act)
 
     changed = guilds.modify(admin, {"features": ["COMMUNITY"], **ids})
     assert changed.features == ["BANNER", "COMMUNITY", "NEWS"]
+    with pytest.raises(ApiError):
+        guilds.modify(admin, {"rules_channel_id": None})
 
     changed = guilds.modify(admin, {"features": []})
     assert changed.features == ["BANNER"]
     assert changed.settings["rules_channel_id"] is None
+
+
+def test_a_community_that_lacks_its_channels_can_be_changed_otherwise(admin: Act) -> None:
+    assert "COMMUNITY" in admin.guild.features
+    assert guilds.modify(admin, {"name": "Renamed"}).settings["name"] == "Renamed"
 
 
 def test_boosted_images_need_their_feature(admin: Act) -> None:

@@ -72,7 +72,8 @@ def test_people_act(sim: SimulatorServer) -> None:
     run(sim, "act", "delete-overwrite", "b", "everyone", code=1)
     run(sim, "act", "delete-role", "R")
     run(sim, "act", "delete-channel", "b")
-    run(sim, "act", "edit-guild", "name=Renamed", "verification_level=2", code=1)
+    run(sim, "act", "edit-guild", "name=Renamed", "verification_level=2")
+    assert (sim.control.guild()["name"], sim.control.guild()["verification_level"]) == ("Renamed", 2)
     assert sim.control.channels() == []
 
 

@@ -96,7 +96,7 @@ class HealthServer:
                 server = _listen(self._host, port, self._endpoints)
                 thread = threading.Thread(
                     target=server.serve_forever,
-                    kwargs={"poll_interval": 0.2},
+                    kwargs={"poll_interval": 0.1},
                     name=f"health-{port}",
                     daemon=True,
                 )

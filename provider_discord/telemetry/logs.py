@@ -50,6 +50,7 @@ def configure(*, json: bool, debug: bool) -> None:
             # Not the one with local variables: they hold tokens.
             structlog.processors.format_exc_info,
             redact_fields,
+            _put_first,
             renderer,
             _redact_line,
         ],
@@ -79,9 +80,12 @@ def redact_fields(_logger: Any, _method: str, fields: MutableMapping[str, Any]) 
     return fields
 
 
-_logfmt = structlog.processors.LogfmtRenderer(
-    key_order=["timestamp", "level", "event"], drop_missing=True, bool_as_flag=False
-)
+def _put_first(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Begin every line with what every line has."""
+    return {name: fields.pop(name) for name in ("timestamp", "level", "event")} | dict(fields)
+
+
+_logfmt = structlog.processors.LogfmtRenderer(bool_as_flag=False)
 
 
 def _render_text(logger: Any, method: str, fields: MutableMapping[str, Any]) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import quote
 
 from .errors import DiscordError
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_VALUE = re.compile(r"[A-Za-z0-9_-]+|@me", re.ASCII)
 _MAJOR = ("channel_id", "guild_id", "webhook_id")
 
 
@@ -101,15 +101,16 @@ class Route:
         """Fill in the parameters.
 
         Raises:
-            RouteParameter: One is missing, empty or not this route's.
+            RouteParameter: One is missing, not this route's, or holds what no id holds (an id may come from an
+                annotation that somebody wrote, and must not reach another path).
         """
         wanted = set(_PARAMETER.findall(self.template))
-        if wanted != set(parameters) or not all(str(value) for value in parameters.values()):
-            msg = f"{self.name} needs {sorted(wanted)}, got {sorted(k for k, v in parameters.items() if str(v))}"
+        if wanted != set(parameters) or not all(_VALUE.fullmatch(str(v)) for v in parameters.values()):
+            msg = f"{self.name} needs ids for {sorted(wanted)}, got {parameters!r:.200}"
             raise RouteParameter(msg)
         path = self.template
         for name, value in parameters.items():
-            path = path.replace(f"{{{name}}}", quote(str(value), safe="@"))
+            path = path.replace(f"{{{name}}}", str(value))
         major = self.major_parameter
         return CompiledRoute(self, path, str(parameters[major]) if major else "")
 

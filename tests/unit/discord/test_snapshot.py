@@ -1,0 +1,364 @@
+"""The guild snapshot: shared, never losing our own writes, and never calling a missing channel deleted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from provider_discord.discord.errors import DiscordError, NotFound, RateLimited, Scope, Unavailable
+from provider_discord.discord.options import CallOptions
+from provider_discord.discord.priority import Priority
+from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache, SnapshotChange, difference
+from provider_discord.discord.timings import DiscordTimings
+
+USER = CallOptions(priority=Priority.USER)
+POLL = CallOptions(priority=Priority.POLL)
+GUILD = "100"
+
+
+def channel(channel_id: str, **more: Any) -> dict[str, Any]:
+    return {"id": channel_id, "name": f"c{channel_id}", "type": 0, "position": 0, "parent_id": None, **more}
+
+
+class Reader:
+    """A guild, and a gate before its channel list so that a test can act while a refresh is under way."""
+
+    def __init__(self) -> None:
+        self.channels = {"1": channel("1"), "2": channel("2")}
+        self.roles = {GUILD: {"id": GUILD, "name": "@everyone", "position": 0}}
+        self.settings: dict[str, Any] = {"name": "Guild"}
+        self.calls: list[str] = []
+        self.forgiven = 0
+        self.fail: DiscordError | None = None
+        self.at_the_gate = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def guild(self, guild_id: str, /, *, options: CallOptions) -> dict[str, Any]:
+        self.calls.append("guild")
+        if self.fail is not None:
+            self.at_the_gate.set()
+            assert self.gate.wait(5.0)
+            raise self.fail
+        return {"id": guild_id, **self.settings, "roles": list(self.roles.values())}
+
+    def guild_channels(self, guild_id: str, /, *, options: CallOptions) -> list[dict[str, Any]]:
+        self.calls.append("channels")
+        listed = [dict(item) for item in self.channels.values()]
+        self.at_the_gate.set()
+        assert self.gate.wait(5.0)
+        return listed
+
+    def member(self, guild_id: str, user_id: str, /, *, options: CallOptions) -> dict[str, Any]:
+        self.calls.append("member")
+        return {"user": {"id": user_id}, "roles": []}
+
+    def current_user(self, *, options: CallOptions) -> dict[str, Any]:
+        self.calls.append("user")
+        return {"id": "9"}
+
+    def forgive(self) -> None:
+        self.forgiven += 1
+
+    def hold(self) -> None:
+        self.gate.clear()
+        self.at_the_gate.clear()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def cache(reader: Reader, clock: Clock) -> SnapshotCache:
+    return SnapshotCache(reader, now=clock, timings=DiscordTimings())
+
+
+def fresh(cache: SnapshotCache, options: CallOptions = USER) -> GuildSnapshot:
+    return cache.get(GUILD, max_age_seconds=0.0, options=options)
+
+
+def test_the_default_age_is_served_without_a_request(
+    cache: SnapshotCache, reader: Reader, clock: Clock
+) -> None:
+    first = cache.get(GUILD, options=USER)
+    assert reader.calls == ["guild", "channels", "user", "member"]
+    clock.now += 4.0
+    assert cache.get(GUILD, options=USER) is first
+    clock.now += 2.0
+    reader.calls.clear()
+    assert cache.get(GUILD, options=USER).taken_at == clock.now
+    assert reader.calls == ["guild", "channels"], "the bot's own member is read rarely"
+    clock.now += DiscordTimings().member_max_age_seconds
+    reader.calls.clear()
+    fresh(cache)
+    assert reader.calls == ["guild", "channels", "member"]
+
+
+def test_a_403_has_the_member_read_again(cache: SnapshotCache, reader: Reader, clock: Clock) -> None:
+    cache.get(GUILD, options=USER)
+    clock.now += 0.1
+    cache.invalidate_member(GUILD)
+    reader.calls.clear()
+    cache.get(GUILD, options=USER)
+    assert reader.calls == ["guild", "channels", "member"]
+
+
+def test_invalidate_makes_the_next_get_refresh(cache: SnapshotCache, reader: Reader, clock: Clock) -> None:
+    cache.get(GUILD, options=USER)
+    clock.now += 0.1
+    cache.invalidate(GUILD)
+    reader.calls.clear()
+    cache.get(GUILD, options=USER)
+    assert reader.calls == ["guild", "channels"]
+
+
+WRITES: list[tuple[str, Callable[[SnapshotCache], None], Callable[[GuildSnapshot], bool]]] = [
+    (
+        "a created channel",
+        lambda c: c.record_channel(GUILD, channel("3", name="new")),
+        lambda s: "3" in s.channels,
+    ),
+    (
+        "a changed channel",
+        lambda c: c.record_channel(GUILD, {"id": "1", "name": "mine"}),
+        lambda s: (s.channels["1"]["name"], s.channels["1"]["type"]) == ("mine", 0),
+    ),
+    ("a deleted channel", lambda c: c.forget_channel(GUILD, "1"), lambda s: "1" not in s.channels),
+    (
+        "an overwrite",
+        lambda c: c.record_overwrite(GUILD, "1", {"id": "7", "type": 0, "allow": "1", "deny": "0"}),
+        lambda s: [o["id"] for o in s.channels["1"].get("permission_overwrites", [])] == ["7"],
+    ),
+    (
+        "a removed overwrite",
+        lambda c: c.forget_overwrite(GUILD, "1", "7"),
+        lambda s: s.channels["1"].get("permission_overwrites") == [],
+    ),
+    (
+        "channel positions",
+        lambda c: c.record_channel_positions(GUILD, [{"id": "1", "position": 5, "parent_id": "2"}]),
+        lambda s: (s.channels["1"]["position"], s.channels["1"]["parent_id"]) == (5, "2"),
+    ),
+    (
+        "a role",
+        lambda c: c.record_role(GUILD, {"id": "5", "name": "r", "position": 1}),
+        lambda s: "5" in s.roles,
+    ),
+    (
+        "role positions",
+        lambda c: c.record_role_positions(GUILD, [{"id": GUILD, "position": 3}]),
+        lambda s: s.roles[GUILD]["position"] == 3,
+    ),
+    ("a deleted role", lambda c: c.forget_role(GUILD, GUILD), lambda s: GUILD not in s.roles),
+    (
+        "settings",
+        lambda c: c.record_guild(GUILD, {"id": GUILD, "name": "Mine", "roles": []}),
+        lambda s: s.guild["name"] == "Mine" and GUILD in s.roles,
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "write", "holds"), WRITES, ids=[what for what, _, _ in WRITES])
+def test_a_write_shows_at_once_and_survives_a_list_that_was_read_before_it(
+    cache: SnapshotCache,
+    reader: Reader,
+    clock: Clock,
+    what: str,
+    write: Callable[[SnapshotCache], None],
+    holds: Callable[[GuildSnapshot], bool],
+) -> None:
+    cache.get(GUILD, options=USER)
+    write(cache)
+    assert holds(cache.get(GUILD, options=USER))
+
+    clock.now += 100.0
+    reader.hold()
+    with ThreadPoolExecutor(1) as pool:
+        refresh = pool.submit(lambda: fresh(cache))
+        assert reader.at_the_gate.wait(5.0)  # the list is read; the write ends while it travels
+        write(cache)
+        reader.gate.set()
+        assert holds(refresh.result(5.0))
+    assert holds(cache.get(GUILD, options=USER))
+
+    clock.now += 100.0
+    assert not holds(cache.get(GUILD, options=USER)), "what Discord shows later is what counts"
+
+
+def test_a_write_before_the_first_snapshot_is_no_trouble(cache: SnapshotCache) -> None:
+    cache.record_channel(GUILD, channel("3"))
+    assert set(cache.get(GUILD, options=USER).channels) == {"1", "2"}
+
+
+def test_many_callers_share_one_refresh(cache: SnapshotCache, reader: Reader) -> None:
+    reader.hold()
+    with ThreadPoolExecutor(16) as pool:
+        shots = [pool.submit(lambda: cache.get(GUILD, options=USER)) for _ in range(16)]
+        assert reader.at_the_gate.wait(5.0)
+        reader.gate.set()
+        assert len({id(shot.result(5.0)) for shot in shots}) == 1
+    assert reader.calls.count("guild") == 1
+
+
+def test_who_needs_newer_than_the_refresh_under_way_gets_another(
+    cache: SnapshotCache, reader: Reader, clock: Clock
+) -> None:
+    reader.hold()
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(lambda: fresh(cache))
+        assert reader.at_the_gate.wait(5.0)
+        clock.now += 1.0
+        reader.channels["3"] = channel("3")
+        late = pool.submit(lambda: fresh(cache))
+        reader.gate.set()
+        early.result(5.0)
+        assert "3" in late.result(5.0).channels
+    assert reader.calls.count("guild") == 2
+
+
+def test_an_error_is_shared_and_the_next_call_tries_again(cache: SnapshotCache, reader: Reader) -> None:
+    reader.fail = Unavailable(retry_after=1.0, route="x", cause="down")
+    reader.hold()
+    with ThreadPoolExecutor(4) as pool:
+        shots = [pool.submit(lambda: cache.get(GUILD, options=USER)) for _ in range(4)]
+        assert reader.at_the_gate.wait(5.0)
+        wait_until(lambda: pool._work_queue.qsize() == 0)
+        reader.gate.set()
+        for shot in shots:
+            with pytest.raises(Unavailable):
+                shot.result(5.0)
+    reader.fail = None
+    assert cache.get(GUILD, options=USER).channels
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_users_change_does_not_share_a_polls_refusal(cache: SnapshotCache, reader: Reader) -> None:
+    """A poll may have to wait for a reserve that a user's change may use."""
+    reader.fail = RateLimited(retry_after=9.0, scope=Scope.USER, route="x")
+    reader.hold()
+    with ThreadPoolExecutor(2) as pool:
+        poll = pool.submit(lambda: cache.get(GUILD, options=POLL))
+        assert reader.at_the_gate.wait(5.0)
+        user = pool.submit(lambda: cache.get(GUILD, options=USER))
+        wait_until(lambda: pool._work_queue.qsize() == 0)
+        reader.gate.set()
+        with pytest.raises(RateLimited):
+            poll.result(5.0)
+        with pytest.raises(RateLimited):
+            user.result(5.0)
+    assert reader.calls.count("guild") == 2, "it was asked for again, in the user's own class"
+
+
+def test_a_guild_that_is_gone_leaves_no_old_snapshot(
+    cache: SnapshotCache, reader: Reader, clock: Clock
+) -> None:
+    cache.get(GUILD, options=USER)
+    clock.now += 10.0
+    reader.fail = NotFound(status=404, code=10004, message="Unknown Guild", route="x")
+    with pytest.raises(NotFound):
+        cache.get(GUILD, options=USER)
+    assert cache.peek(GUILD) is None
+
+
+def test_a_channel_that_is_no_longer_listed_is_remembered_not_called_deleted(
+    cache: SnapshotCache, reader: Reader, clock: Clock
+) -> None:
+    cache.get(GUILD, options=USER)
+    del reader.channels["2"]
+    clock.now += 10.0
+    assert "2" not in cache.get(GUILD, options=USER).channels
+    seen = cache.last_seen(GUILD, "2")
+    assert seen is not None
+    assert seen["name"] == "c2"
+    cache.forget_channel(GUILD, "2")
+    assert cache.last_seen(GUILD, "2") is None
+
+
+def test_deleting_a_category_orphans_its_children(cache: SnapshotCache, reader: Reader) -> None:
+    reader.channels["2"]["parent_id"] = "1"
+    cache.get(GUILD, options=USER)
+    cache.forget_channel(GUILD, "1")
+    assert cache.get(GUILD, options=USER).channels["2"]["parent_id"] is None
+
+
+def test_listeners_hear_only_what_our_own_writes_do_not_explain(
+    cache: SnapshotCache, reader: Reader, clock: Clock
+) -> None:
+    told: list[tuple[str, SnapshotChange]] = []
+    cache.subscribe(lambda guild, change: told.append((guild, change)))
+    cache.get(GUILD, options=USER)
+    assert told == [], "the first sight of a guild is no news"
+    reader.channels["1"]["name"] = "mine"
+    cache.record_channel(GUILD, channel("1", name="mine"))
+    reader.channels["2"]["last_message_id"] = "77"
+    clock.now += 10.0
+    cache.get(GUILD, options=USER)
+    assert told == []
+    assert reader.forgiven == 0
+    reader.channels["2"]["name"] = "theirs"
+    reader.channels["3"] = channel("3")
+    del reader.channels["1"]
+    reader.roles["5"] = {"id": "5", "name": "r", "position": 1}
+    reader.settings["name"] = "Renamed"
+    clock.now += 10.0
+    cache.get(GUILD, options=USER)
+    assert told == [(GUILD, SnapshotChange(frozenset({"1", "2", "3"}), frozenset({"5"}), guild_changed=True))]
+    assert reader.forgiven == 1, "roles changed, so what was forbidden may be allowed now"
+
+
+def test_equal_snapshots_differ_in_nothing(cache: SnapshotCache) -> None:
+    snapshot = cache.get(GUILD, options=USER)
+    assert not difference(snapshot, snapshot)
+
+
+def test_concurrent_writers_and_refreshes_lose_nothing(reader: Reader) -> None:
+    """Every write that has ended is in every snapshot asked for afterwards."""
+    cache = SnapshotCache(reader, now=time.monotonic, timings=DiscordTimings())
+    lock = threading.Lock()
+    original = reader.guild_channels
+
+    def listed(guild_id: str, /, *, options: CallOptions) -> list[dict[str, Any]]:
+        with lock:
+            return original(guild_id, options=options)
+
+    reader.guild_channels = listed  # type: ignore[method-assign]
+    missing: list[str] = []
+
+    def write(writer: int) -> None:
+        for n in range(40):
+            made = channel(f"{writer}{n:03}")
+            with lock:
+                reader.channels[made["id"]] = made
+            cache.record_channel(GUILD, made)
+            if made["id"] not in cache.get(GUILD, max_age_seconds=0.001, options=USER).channels:
+                missing.append(made["id"])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(3, 9)))
+    assert missing == []

@@ -232,9 +232,7 @@ class RoleExternal:
     def _was_deleted(self, snapshot: GuildSnapshot, role_id: str) -> bool:
         """Tell whether the audit log shows the role's deletion."""
         visibility = self._visit.connection.visibility
-        if visibility.known(role_id) is None and visibility.may_read_audit_log(
-            f"roles of {snapshot.guild_id}"
-        ):
+        if visibility.known(role_id) is None and visibility.may_read(f"deleted roles of {snapshot.guild_id}"):
             entries = entries_back_to(self._visit, snapshot, action=Action.ROLE_DELETE, oldest=int(role_id))
             deleted = {str(entry.get("target_id")) for entry in entries or ()}
             visibility.gone(deleted - set(snapshot.roles), "the audit log shows its deletion")

@@ -187,6 +187,7 @@ class DiscordSessions:
         self._timings = timings
         self._lock = threading.Lock()
         self._connections: dict[tuple[str, str], Connection] = {}
+        self._open: set[Connection] = set()  # Those that a new one has replaced too.
         self._listeners: list[Callable[[str, SnapshotChange], None]] = []
 
     def subscribe(self, listener: Callable[[str, SnapshotChange], None]) -> None:
@@ -210,6 +211,7 @@ class DiscordSessions:
             if connection is None or connection.client.token_rejected:
                 connection = self._connect(token, rules.base_url)
                 self._connections[key] = connection
+                self._open.add(connection)
             connection.users += 1
         return DiscordSession(connection, rules)
 
@@ -229,10 +231,8 @@ class DiscordSessions:
         except DiscordError:
             with translated("checking the bot token"):
                 raise
-        details: dict[str, Any] = {}
         application_id = self._application_id(session, fallback=str(user["id"]))
-        details["applicationId"] = application_id
-        details["inviteURL"] = invite_link(application_id)
+        details = {"applicationId": application_id, "inviteURL": invite_link(application_id)}
         identity = Identity(id=str(user["id"]), name=str(user.get("username") or user["id"]), details=details)
         session.connection.bot = identity
         return identity
@@ -244,6 +244,7 @@ class DiscordSessions:
             connection.users -= 1
             unused = connection.users <= 0
             if unused:
+                self._open.discard(connection)
                 for key in [key for key, value in self._connections.items() if value is connection]:
                     del self._connections[key]
         if unused:
@@ -252,7 +253,8 @@ class DiscordSessions:
     def close_all(self) -> None:
         """Close every client, at the end of the process."""
         with self._lock:
-            connections = set(self._connections.values())
+            connections = list(self._open)
+            self._open.clear()
             self._connections.clear()
         for connection in connections:
             connection.client.close(_CLOSE_GRACE_SECONDS)
@@ -281,7 +283,10 @@ class DiscordSessions:
             listener(guild_id, change)
 
     def _application_id(self, session: DiscordSession, *, fallback: str) -> str:
-        """Return the application's id, which for bots made before 2016 is not the bot's own."""
+        """Return the application's id, which for bots made before 2016 is not the bot's own. Asked for once."""
+        known = session.connection.bot
+        if known is not None:
+            return str(known.details["applicationId"])
         try:
             options = CallOptions(priority=Priority.USER)
             return str(session.connection.client.current_application(options=options).get("id") or fallback)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from provider_discord.apis.errors import InvalidField
@@ -20,7 +20,7 @@ from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.session import Connection, DiscordSession, Rules, invite_link
 from provider_discord.kinds.siblings import Siblings
 from provider_discord.kinds.timings import KindTimings
-from provider_discord.kube.access import ObjectAccess
+from provider_discord.kube.resource import Key, Obj, Resource
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import meta
 from provider_discord.managed.claims import Claims
@@ -36,6 +36,14 @@ _PRIORITIES: Final = {
 _MAX_REASON = 512
 Model = TypeVar("Model")
 LET_GO: Final = 'to let this object go and leave Discord untouched, set spec.managementPolicies to ["Observe", "Create", "Update"]'
+
+
+class ObjectReader(Protocol):
+    """The part of ``kube.access.ObjectAccess`` that this room uses."""
+
+    def get(self, resource: Resource, key: Key) -> Obj:
+        """Read one object. Raises ``kube.errors.NotFound``, or another ``KubeError``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +64,7 @@ class Equipment:
     timings: KindTimings
     siblings: Siblings
     claims: Claims
-    objects: ObjectAccess
+    objects: ObjectReader
 
 
 class Visit:

@@ -186,7 +186,7 @@ class World:
             timings=self.timings,
             siblings=Siblings(self.stores),
             claims=Claims(),
-            objects=self.objects,  # type: ignore[arg-type] - only get is used
+            objects=self.objects,
         )
         self.kinds = {kind.resource: kind for kind in managed_kinds(self.equipment)}
         self.sessions = DiscordSessions(

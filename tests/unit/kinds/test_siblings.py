@@ -1,0 +1,74 @@
+"""The facts about the other objects of a guild."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provider_discord.kinds.registry import RESOURCES
+from provider_discord.kinds.siblings import Siblings, sibling_of
+from provider_discord.kube.resource import Obj
+from provider_discord.kube.store import Store
+
+_CHANNELS = next(resource for resource in RESOURCES if resource.kind == "Channel")
+_GUILD = "111111111111111111"
+_ID = "222222222222222222"
+
+
+def _obj(name: str = "x", version: int = 1, **changes: Any) -> Obj:
+    obj: Obj = {
+        "kind": "Channel",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "resourceVersion": str(version),
+            "uid": name,
+            "annotations": {"crossplane.io/external-name": changes.get("id", _ID)},
+        },
+        "spec": {"forProvider": {"guildId": _GUILD, "position": changes.get("position", 3)}},
+        "status": {},
+    }
+    obj["metadata"] |= changes.get("metadata", {})
+    obj["metadata"]["annotations"] |= changes.get("annotations", {})
+    obj["spec"] |= changes.get("spec", {})
+    return obj
+
+
+@pytest.mark.parametrize(
+    ("changes", "movable", "reason"),
+    [
+        ({}, True, "an ordinary one"),
+        ({"annotations": {"crossplane.io/paused": "true"}}, False, "paused"),
+        ({"metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}}, False, "being deleted"),
+        ({"spec": {"managementPolicies": ["Observe"]}}, False, "only observed"),
+        ({"spec": {"managementPolicies": ["Observe", "Create", "Update"]}}, True, "may be updated"),
+    ],
+)
+def test_only_what_is_ours_to_move_counts(changes: dict[str, Any], movable: bool, reason: str) -> None:
+    assert sibling_of(_obj(**changes)).movable is movable, reason
+
+
+def test_facts_follow_the_store_and_go_with_the_object() -> None:
+    store = Store()
+    siblings = Siblings({_CHANNELS: store})
+    store.put(_obj(version=1, position=3))
+    assert siblings.sort_keys(_CHANNELS, _GUILD) == {_ID: 3}
+    store.put(_obj(version=2, position=7))
+    assert siblings.sort_keys(_CHANNELS, _GUILD) == {_ID: 7}
+    store.remove(_obj(version=3))
+    assert siblings.sort_keys(_CHANNELS, _GUILD) == {}
+
+
+def test_facts_of_objects_that_are_gone_do_not_pile_up() -> None:
+    store = Store()
+    siblings = Siblings({_CHANNELS: store})
+    for number in range(1000):
+        obj = _obj(f"x{number}", version=number + 1)
+        store.put(obj)
+        store.remove(obj)
+    assert len(siblings._records[_CHANNELS]) < 200
+
+
+def test_an_object_without_a_snowflake_has_no_place() -> None:
+    assert sibling_of(_obj(id="general")).external_name is None

@@ -747,6 +747,27 @@ def test_the_environment_names_a_kubeconfig(
     assert connect().host == server.url
 
 
+def test_in_a_pod_its_service_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in (
+        ("token", "pod-token"),
+        ("ca.crt", "certificates"),
+        ("namespace", "crossplane-system"),
+    ):
+        (tmp_path / name).write_text(content)
+    incluster = "kubernetes.config.incluster_config"
+    monkeypatch.setattr(f"{incluster}.SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(f"{incluster}.SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr("provider_discord.kube.config._NAMESPACE_FILE", tmp_path / "namespace")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    client = connect()
+    assert client.in_cluster
+    assert client.namespace == "crossplane-system"
+    assert client.host == "https://[fd00::1]:443"
+    assert client._api_client.configuration.get_api_key_with_prefix("BearerToken") == "bearer pod-token"
+
+
 def test_the_heavy_half_of_the_kubernetes_package_stays_out() -> None:
     # 66 MB of models and API classes would be the larger part of this process.
     code = (

@@ -148,13 +148,16 @@ class Controller:
 
     def _process(self, item: Item, priority: Priority) -> Result:
         began = self._tools.now()
-        if item.resource == self._configs.resource:
-            result = self._config_pass(item.key.name)
-        else:
-            with structlog.contextvars.bound_contextvars(
-                kind=item.resource.kind, namespace=item.key.namespace, name=item.key.name
-            ):
-                result = self._reconciler.reconcile(item.resource, item.key, priority)
+        try:
+            if item.resource == self._configs.resource:
+                result = self._config_pass(item.key.name)
+            else:
+                with structlog.contextvars.bound_contextvars(
+                    kind=item.resource.kind, namespace=item.key.namespace, name=item.key.name
+                ):
+                    result = self._reconciler.reconcile(item.resource, item.key, priority)
+        except Exception as error:  # noqa: BLE001 - a worker that dies is a worker fewer for everybody
+            result = self._panicked(item, error)
         self._tools.metrics.reconciled(item.resource, result.outcome, seconds=self._tools.now() - began)
         return result
 
@@ -166,15 +169,15 @@ class Controller:
         except KubeError as cause:
             log.warning("could not look after a provider config", config=name, cause=str(cause))
             return results.failed()
-        except Exception as error:  # noqa: BLE001 - a bug in one config is not the others'
-            self._tools.metrics.panicked(self._configs.resource)
-            log.error(  # noqa: TRY400 - the traceback goes through the redaction of fields
-                "internal error", config=name, traceback="".join(traceback.format_exception(error))
-            )
-            return results.failed()
         state = self._configs.states().get(name)
         self._tools.metrics.token(name, valid=None if state is None else state.connected)
         return result
+
+    def _panicked(self, item: Item, error: Exception) -> Result:
+        self._tools.metrics.panicked(item.resource)
+        trace = "".join(traceback.format_exception(error))
+        log.error("internal error", kind=item.resource.kind, name=str(item.key), traceback=trace)
+        return results.failed()
 
     def _finish(self, item: Item, result: Result) -> None:
         if result.forget:
@@ -194,6 +197,10 @@ class Controller:
 
     def _object_changed(self, resource: Resource, change: Change) -> None:
         key, old, new = change.key, change.old, change.new
+        if old is not None and new is not None and uid_of(old) != uid_of(new):
+            # Deleted and made anew between two lists.
+            self._reconciler.forget(uid_of(old))
+            old = None
         self._index.update(resource, key, new)
         self._follow_claims(resource, key, old, new)
         if not change.initial:

@@ -101,10 +101,13 @@ class Pass:
             Conflict: somebody else has changed the object.
             KubeError: the API server refused or did not answer.
         """
-        obj = meta.with_annotations(self.mr.obj, annotations or {})
+        obj, held = self.mr.obj, self.mr.annotations
+        changes = {name: value for name, value in (annotations or {}).items() if held.get(name) != value}
+        if changes:
+            obj = meta.with_annotations(obj, changes)
         if finalizer is not None and finalizer != (meta.FINALIZER in meta.finalizers_of(obj)):
             obj = meta.with_finalizer(obj, meta.FINALIZER, present=finalizer)
-        if obj["metadata"] == self.mr.obj["metadata"] or _same_metadata(obj, self.mr.obj):
+        if obj is self.mr.obj:
             return
         if leading:
             self.check_leading()
@@ -249,10 +252,3 @@ def in_use(external_name: str, owner: Claim) -> Blocked:
         "delete one of the two, or correct its annotation crossplane.io/external-name",
         reason="ExternalNameInUse",
     )
-
-
-def _same_metadata(left: Obj, right: Obj) -> bool:
-    def essence(obj: Obj) -> tuple[dict[str, str], list[str]]:
-        return meta.annotations_of(obj), meta.finalizers_of(obj)
-
-    return essence(left) == essence(right)

@@ -128,13 +128,16 @@ class Reconciler:
                 return self._say(p, step, error, reason=error.reason, then=p.poll())
             case Waiting() if error.quiet and p.mr.synced_generation == p.generation:
                 # Waiting for a rate limit, say, does not make untrue what was true at the last look.
-                return results.requeue() if error.retry_after is None else results.after(error.retry_after)
+                return self._reported(p, _wait(error.retry_after))
             case Waiting():
-                then = results.requeue() if error.retry_after is None else results.after(error.retry_after)
-                return self._say(p, step, error, reason="" if error.quiet else step.reason, then=then)
+                reason = "" if error.quiet else step.reason
+                return self._say(p, step, error, reason=reason, then=_wait(error.retry_after))
             case NotConnected():
                 p.tools.configs.suspect(p.mr.config_name)
-                then = p.poll() if error.retry_after is None else results.after(error.retry_after)
+                # Who lost the connection in the middle of a pass goes back to the gate soon: whoever waits there
+                # is woken when the config is well again.
+                patient = p.external is None and error.retry_after is None
+                then = p.poll() if patient else _wait(error.retry_after)
                 return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
             case Unreachable():
                 # The status cannot be written either.
@@ -176,6 +179,10 @@ class Reconciler:
             p.log.warning("could not write the status", cause=str(cause))
             return results.failed()
         return then
+
+
+def _wait(retry_after: float | None) -> Result:
+    return results.requeue() if retry_after is None else results.after(retry_after)
 
 
 def _retry(retry_after: float | None) -> Result:

@@ -155,8 +155,10 @@ def _controller(obj: Mapping[str, Any]) -> str:
     return next((str(owner.get("uid")) for owner in owners if owner.get("controller")), "")
 
 
-def _sites(root: dict[str, Any], path: str, shown: str = "") -> Iterator[_Site]:
+def _sites(root: Any, path: str, shown: str = "") -> Iterator[_Site]:
     """Yield the places that a path means: `a.b`, or `list[].a` for each item of the list."""
+    if not isinstance(root, dict):
+        return
     head, _, rest = path.partition(".")
     if not rest:
         yield _Site(root, head, shown + head)
@@ -164,12 +166,9 @@ def _sites(root: dict[str, Any], path: str, shown: str = "") -> Iterator[_Site]:
     if head.endswith("[]"):
         items = root.get(head[:-2])
         for index, item in enumerate(items if isinstance(items, list) else ()):
-            if isinstance(item, dict):
-                yield from _sites(item, rest, f"{shown}{head[:-2]}[{index}].")
+            yield from _sites(item, rest, f"{shown}{head[:-2]}[{index}].")
         return
-    inner = root.get(head)
-    if isinstance(inner, dict):
-        yield from _sites(inner, rest, f"{shown}{head}.")
+    yield from _sites(root.get(head), rest, f"{shown}{head}.")
 
 
 def _remembered(at_provider: Mapping[str, Any], path: str) -> str | None:

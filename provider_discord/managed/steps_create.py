@@ -31,12 +31,13 @@ def unsettled_create(p: Pass) -> Result | None:
         return None
     p.check_leading()
     p.tools.checkpoint("resolve.before")
+    looked_at = p.tools.wall()
     opened, resolution = _resolve(p, opened)
     p.tools.metrics.resolved(p.mr.resource, resolution.verdict.value)
     if resolution.verdict is Verdict.FOUND and resolution.external_name:
         return _adopt(p, opened, resolution)
     if resolution.verdict is Verdict.MISSED:
-        return _missed(p, opened, resolution)
+        return _missed(p, opened, resolution, looked_at=looked_at)
     return _halt(p, resolution)
 
 
@@ -67,9 +68,9 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
     return None
 
 
-def _missed(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | None:
+def _missed(p: Pass, opened: OpenAttempt, resolution: Resolution, *, looked_at: datetime) -> Result | None:
     """Count the miss; the second one that comes late enough settles that nothing was made."""
-    timings, now = p.tools.timings, p.tools.wall()
+    timings, now = p.tools.timings, looked_at
     # A crash ended it at the latest when this process began to lead.
     ended = opened.attempt.ended or p.tools.born()
     certain_at = ended + timedelta(seconds=timings.resolution_delay_seconds)

@@ -244,6 +244,37 @@ def test_an_object_that_vanishes_leaves_nothing_behind(world: World) -> None:
     assert world.process.tools.claims.name_of("Thing", key) is None
 
 
+def test_an_object_made_anew_between_two_lists_is_a_new_one(world: World) -> None:
+    key = world.thing(size=1)
+    world.run(40)
+    old = world.obj(key)
+    assert old is not None
+    world.deliveries = False
+    world.edit(key, lambda obj: obj["metadata"].pop("finalizers"))
+    world.delete(key)
+    world.thing(size=1, annotations=old["metadata"]["annotations"])
+    world.api.changes.clear()
+    world.deliveries = True
+    change = world.process.stores[THINGS].put(world.api.get(THINGS, key))
+    assert change is not None
+    world.process.controller.handler(THINGS)(change)
+    world.run(2)
+    assert world.states(key) == SETTLED
+    owner = world.process.tools.claims.owner("Thing", world.external_name(key))
+    new = world.obj(key)
+    assert owner is not None
+    assert new is not None
+    assert owner.uid == new["metadata"]["uid"] != old["metadata"]["uid"]
+
+
+def test_an_object_that_no_schema_would_let_through_hurts_only_itself(world: World) -> None:
+    bad = world.thing("bad")
+    world.edit(bad, lambda obj: obj["spec"].update(forProvider=["not", "a", "mapping"]))
+    good = world.thing("good")
+    world.run(5)
+    assert world.states(good) == SETTLED
+
+
 def test_workers_run_and_stop(world: World) -> None:
     """Real threads: passes run, and stop waits for the one that runs."""
     controller = world.process.controller

@@ -11,7 +11,8 @@ from provider_discord.kube.errors import Forbidden
 from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
-from provider_discord.managed.errors import ExternalFailure
+from provider_discord.managed.errors import ExternalFailure, NotConnected
+from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.sessions import Identity
 from tests.unit.managed.managed_world import CONFIGS, SETTLED, TOKEN, USAGES, Sessions, World
 
@@ -131,6 +132,36 @@ def test_a_token_revoked_while_running_stops_everything_at_the_gate(world: World
     assert all("was rejected" in world.message(key) for key in keys)
     assert ready(world)["status"] == "False"
     world.sessions.bots["new"] = Identity(id="1", name="bot")
+    world.secret("new")
+    world.run(6)
+    assert all(world.states(key) == SETTLED for key in keys)
+
+
+def test_who_met_the_401_in_a_pass_is_healed_within_seconds_too(world: World) -> None:
+    keys = [world.thing(name) for name in "abc"]
+    world.run(40)
+    world.sessions.revoked.add(TOKEN)
+    world.sessions.bots["new"] = Identity(id="1", name="bot")
+    session = world.process.configs.session_for
+
+    def blind(mr: ManagedResource) -> Any:
+        """The latch falls between the gate and the call."""
+        world.sessions.revoked.clear()
+        try:
+            return session(mr)
+        finally:
+            world.sessions.revoked.add(TOKEN)
+
+    world.process.configs.session_for = blind  # type: ignore[method-assign]
+    world.cloud.observe_error = NotConnected("401: Unauthorized")
+    for key in keys:
+        world.set_annotation(key, meta.RECONCILE_TRIGGER, "1")
+    world.run(0)
+    assert "401" in world.message(keys[0])
+    world.process.configs.session_for = session  # type: ignore[method-assign]
+    world.cloud.observe_error = None
+    world.run(3)
+    assert "was rejected" in ready(world)["message"]
     world.secret("new")
     world.run(6)
     assert all(world.states(key) == SETTLED for key in keys)

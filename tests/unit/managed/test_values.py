@@ -12,6 +12,7 @@ from provider_discord.managed.announce import Announcer
 from provider_discord.managed.external import Attempt
 from provider_discord.managed.policies import ACCEPTED_SETS, Policies
 from provider_discord.managed.resource import ManagedResource
+from provider_discord.managed.timings import ManagedTimings
 from tests.unit.managed.managed_world import THINGS, Recorder
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
@@ -171,6 +172,17 @@ class TestAttempts:
         assert opened is not None
         assert opened.attempt.id == ""
         assert opened.attempt.started == NOW.replace(microsecond=0)
+
+
+def test_the_constants_are_crossplanes() -> None:
+    timings = ManagedTimings()
+    assert timings.pass_deadline_seconds == 60
+    assert timings.creation_grace_seconds == 30
+    assert timings.poll_interval_seconds == 60
+    assert timings.poll_jitter == 0.1
+    assert (timings.critical_attempts, timings.critical_retry_seconds) == (5, 0.01)
+    assert timings.in_use_retry_seconds == 30
+    assert timings.resolution_delay_seconds == 30
 
 
 def test_warnings_are_said_once_and_again_after_a_while() -> None:

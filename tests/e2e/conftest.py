@@ -345,6 +345,52 @@ def eventually(
     explain: Callable[[], str] = lambda: "",
 ) -> Any:
     """Wait until the condition gives something true, and return it; fail with an explanation after a while."""
+    def reconcile(self, *objects: Obj, seconds: float = WAIT_SECONDS) -> None:
+        """Ask for a pass over each of these managed objects, and wait until the provider has made it."""
+        token = f"{time.time_ns()}"
+        names = [(wanted["kind"], wanted["metadata"]["name"]) for wanted in objects]
+        for kind, name in names:
+            self.patch(kind, name, {"metadata": {"annotations": {meta.RECONCILE_REQUESTED_AT: token}}})
+
+        def handled() -> bool:
+            return all(
+                (self.get(kind, name).get("status") or {}).get("lastHandledReconcileAt") == token
+                for kind, name in names
+            )
+
+        self.until(handled, "every object to be reconciled as asked", seconds)
+
+    def until_polled(self, times: int = 2) -> None:
+        """Wait until every object had so many more passes, on average of its kind: what shall not happen had its chance."""
+        counts = {kind: len(self.objects(kind)) for kind in ("Guild", "Channel", "Role")}
+
+        def passes(kind: str) -> float:
+            controller = f"managed/{kind}.{KIND_OF[kind].group}".lower()
+            return self.provider.metric("controller_runtime_reconcile_total", controller=controller)
+
+        enough = {kind: passes(kind) + times * count for kind, count in counts.items() if count}
+        self.until(
+            lambda: all(passes(kind) >= number for kind, number in enough.items()),
+            f"{times} more polls of every object",
+            seconds=times * POLL_SECONDS * 1.5 + 10,
+        )
+
+    def until_event(self, name: str, reason: str, text: str, type_: str = "Warning") -> Obj:
+        """Wait for an event about an object, and return it."""
+
+        def found() -> Obj | None:
+            return next(
+                (
+                    event
+                    for event in self.events(name)
+                    if (event["type"], event["reason"]) == (type_, reason) and text in event["message"]
+                ),
+                None,
+            )
+
+        event: Obj = self.until(found, f"an event {reason} about {name} that says {text!r}")
+        return event
+
     deadline = time.monotonic() + seconds
     while True:
         found = condition()

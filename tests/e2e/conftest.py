@@ -11,10 +11,12 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ import yaml
 from controlplane import ApiRefused, ControlPlane
 
 from provider_discord.apis.kinds import KINDS, PROVIDER_CONFIG, KindDefinition, Scope
+from provider_discord.managed import meta
 from provider_discord.simulator import ControlClient, LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 
 TIME_SCALE: Final = 0.05
@@ -32,6 +35,8 @@ POLL_SECONDS: Final = 60.0 * TIME_SCALE
 TOKEN: Final = "e2e-token"
 WAIT_SECONDS: Final = 14.0
 KIND_OF: Final = {definition.kind: definition for definition in KINDS}
+MANAGED: Final = ("Guild", "Channel", "Role")
+MERGE_PATCH: Final = "application/merge-patch+json"
 
 Obj = dict[str, Any]
 _ROOT = Path(__file__).resolve().parents[2]
@@ -219,6 +224,24 @@ class System:
             "apply", "-n", self.namespace, "-f", "-", input=yaml.safe_dump_all(objects, sort_keys=False)
         )
 
+    def create(self, *objects: Obj) -> None:
+        """POST managed resources over kept connections: quicker than `kubectl apply` where there are many."""
+        self.request_each("POST", [(self.path(obj["kind"]), obj) for obj in objects])
+
+    def request_each(
+        self, method: str, requests: Iterable[tuple[str, Any]], *, content_type: str = "application/json"
+    ) -> None:
+        """Send many requests (path and body), a few at a time; fail at the first that is refused."""
+        endpoint = self.control_plane.endpoint
+        context = ssl.create_default_context(cadata=endpoint.authority.decode())
+        headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": content_type}
+        with (
+            httpx.Client(base_url=endpoint.url, headers=headers, verify=context, trust_env=False) as client,
+            ThreadPoolExecutor(4) as pool,
+        ):
+            for answer in pool.map(lambda one: client.request(method, one[0], json=one[1]), requests):
+                assert answer.is_success, answer.text
+
     def refused(self, *objects: Obj) -> str:
         """Return kubectl's complaint about manifests that must not be accepted; fail if they are."""
         said = self.control_plane.kubectl(
@@ -262,7 +285,7 @@ class System:
     def patch(self, kind: str, name: str, body: Mapping[str, Any]) -> Obj:
         """Merge-patch an object."""
         obj: Obj = self.control_plane.request(
-            "PATCH", self.path(kind, name), body=body, content_type="application/merge-patch+json"
+            "PATCH", self.path(kind, name), body=body, content_type=MERGE_PATCH
         )
         return obj
 
@@ -296,15 +319,19 @@ class System:
     def until_true(self, *objects: Obj, seconds: float = WAIT_SECONDS) -> None:
         """Wait until these objects are Ready and Synced for what their manifests say now."""
 
-        def missing() -> list[str]:
-            return [
-                f"{wanted['kind']} {wanted['metadata']['name']}"
-                for wanted in objects
-                if wanted["kind"] in {"Guild", "Channel", "Role"}
-                and not is_true(self.get(wanted["kind"], wanted["metadata"]["name"]))
-            ]
+        wanted = {(obj["kind"], obj["metadata"]["name"]) for obj in objects if obj["kind"] in MANAGED}
+        kinds = {kind for kind, _ in wanted}
 
-        self.until(lambda: not missing(), "every object to be Ready and Synced", seconds)
+        def all_true() -> bool:
+            true = {
+                (kind, obj["metadata"]["name"])
+                for kind in kinds
+                for obj in self.objects(kind)
+                if is_true(obj)
+            }
+            return wanted <= true
+
+        self.until(all_true, "every object to be Ready and Synced", seconds)
 
     def until_synced_false(self, kind: str, name: str, pattern: str, seconds: float = WAIT_SECONDS) -> str:
         """Wait until Synced is False with a message that matches; return the message."""
@@ -318,33 +345,6 @@ class System:
             self.until(message, f"{kind} {name} to be Synced=False with a message like {pattern!r}", seconds)
         )
 
-    def explain(self) -> str:
-        lines = []
-        for kind in ("ProviderConfig", "Guild", "Channel", "Role"):
-            with contextlib.suppress(ApiRefused, OSError):
-                for obj in self.objects(kind):
-                    states = [
-                        f"{c['type']}={c['status']} {c.get('reason', '')} {c.get('message', '')}".strip()
-                        for c in (obj.get("status") or {}).get("conditions", [])
-                    ]
-                    lines.append(f"{kind} {obj['metadata']['name']}: {'; '.join(states) or 'no conditions'}")
-        return "\n".join([*lines, "--- provider ---", self.provider.log[-6000:]])
-
-    # The world outside.
-
-    def writes(self, since: int = 0) -> list[Obj]:
-        """Return the requests other than GET that the simulator got after a number."""
-        return self.discord.requests(since=since, writes=True)
-
-
-def eventually(
-    condition: Callable[[], Any],
-    what: str,
-    *,
-    seconds: float = WAIT_SECONDS,
-    explain: Callable[[], str] = lambda: "",
-) -> Any:
-    """Wait until the condition gives something true, and return it; fail with an explanation after a while."""
     def reconcile(self, *objects: Obj, seconds: float = WAIT_SECONDS) -> None:
         """Ask for a pass over each of these managed objects, and wait until the provider has made it."""
         token = f"{time.time_ns()}"
@@ -391,6 +391,33 @@ def eventually(
         event: Obj = self.until(found, f"an event {reason} about {name} that says {text!r}")
         return event
 
+    def explain(self) -> str:
+        lines = []
+        for kind in ("ProviderConfig", "Guild", "Channel", "Role"):
+            with contextlib.suppress(ApiRefused, OSError):
+                for obj in self.objects(kind):
+                    states = [
+                        f"{c['type']}={c['status']} {c.get('reason', '')} {c.get('message', '')}".strip()
+                        for c in (obj.get("status") or {}).get("conditions", [])
+                    ]
+                    lines.append(f"{kind} {obj['metadata']['name']}: {'; '.join(states) or 'no conditions'}")
+        return "\n".join([*lines, "--- provider ---", self.provider.log[-6000:]])
+
+    # The world outside.
+
+    def writes(self, since: int = 0) -> list[Obj]:
+        """Return the requests other than GET that the simulator got after a number."""
+        return self.discord.requests(since=since, writes=True)
+
+
+def eventually(
+    condition: Callable[[], Any],
+    what: str,
+    *,
+    seconds: float = WAIT_SECONDS,
+    explain: Callable[[], str] = lambda: "",
+) -> Any:
+    """Wait until the condition gives something true, and return it; fail with an explanation after a while."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -470,12 +497,13 @@ def check_for_tracebacks(log: str) -> None:
 
 def _release(system: System) -> None:
     """Take the finalizers off what is left, so that nothing of this test is there for the next one's provider."""
-    for kind in ("Guild", "Channel", "Role"):
+    for kind in MANAGED:
         with contextlib.suppress(ApiRefused):
-            for obj in system.objects(kind):
-                with contextlib.suppress(ApiRefused):
-                    system.patch(kind, obj["metadata"]["name"], {"metadata": {"finalizers": None}})
-                    system.delete(kind, obj["metadata"]["name"])
+            system.control_plane.request("DELETE", system.path(kind))
+            held = [obj for obj in system.objects(kind) if obj["metadata"].get("finalizers")]
+            paths = [system.path(kind, obj["metadata"]["name"]) for obj in held]
+            freed = {"metadata": {"finalizers": None}}
+            system.request_each("PATCH", [(path, freed) for path in paths], content_type=MERGE_PATCH)
     with contextlib.suppress(ApiRefused):
         system.patch("ProviderConfig", system.config_name, {"metadata": {"finalizers": None}})
         system.delete("ProviderConfig", system.config_name)

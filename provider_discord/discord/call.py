@@ -177,8 +177,12 @@ class Caller:
         with self._idle:
             finished = self._idle.wait_for(lambda: self._calls == 0, timeout=grace_seconds)
         self._transport.close()
-        if first and self._token_rejected:
-            self._metrics.token_changed(client=self._id, rejected=False)
+        if first:
+            self._limiter_changed(in_flight=0, waiting=0, buckets=0, parked=0)
+            for kind, breaker in self._breakers.items():
+                self._circuit_changed(kind, breaker.state, CircuitState.CLOSED)
+            if self._token_rejected:
+                self._metrics.token_changed(client=self._id, rejected=False)
         if not finished:
             _log.warning("closed with requests under way", calls=self._calls)
         return finished

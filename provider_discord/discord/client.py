@@ -79,7 +79,10 @@ class DiscordClient:
                 now=now,
                 handler=transport,
             ),
-            guard=guard or InvalidRequestGuard(timings=timings),
+            guard=guard
+            or InvalidRequestGuard(
+                timings=timings, on_count=lambda count: metrics.invalid_requests(count=count)
+            ),
             timings=timings,
             metrics=metrics,
             now=now,

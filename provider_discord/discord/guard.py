@@ -30,7 +30,7 @@ class InvalidRequestGuard:
 
         Args:
             timings: Window and thresholds.
-            on_count: Told the count whenever it grows.
+            on_count: Told the count when a request shows that it changed.
         """
         self._timings = timings
         self._slot_seconds = timings.invalid_window_seconds / _SLOTS
@@ -40,6 +40,7 @@ class InvalidRequestGuard:
         self._level: Priority | None = Priority.POLL
         self._banned_until: float | None = None
         self._ban_probe = False
+        self._reported = 0
 
     def count(self, now: float) -> int:
         """Return how many invalid requests there were in the window."""
@@ -61,8 +62,7 @@ class InvalidRequestGuard:
                 count=total,
                 allowed="nothing" if level is None else level.name.lower(),
             )
-        if self._on_count is not None:
-            self._on_count(total)
+        self._report(total)
 
     def admit(self, *, priority: Priority, route: str, now: float) -> None:
         """Let a request of this class through, or not.
@@ -72,19 +72,21 @@ class InvalidRequestGuard:
             Banned: Cloudflare refuses this address.
         """
         with self._lock:
-            self._check_ban(now)
             live = self._live(now)
             total = sum(n for _, n in live)
             self._level = level = self._worst_allowed(total)
-            if level is not None and priority <= level:
-                return
-            limit = self._threshold(priority)
-            retry_after = self._slot_seconds
-            for slot, number in sorted(live):  # the oldest slots leave the window first
-                total -= number
-                if total < limit:
-                    retry_after = (slot + _SLOTS) * self._slot_seconds - now
-                    break
+            allowed = level is not None and priority <= level
+            if allowed:
+                self._check_ban(now)
+        self._report(total)
+        if allowed:
+            return
+        retry_after = self._slot_seconds
+        for slot, number in sorted(live):  # the oldest slots leave the window first
+            total -= number
+            if total < self._threshold(priority):
+                retry_after = (slot + _SLOTS) * self._slot_seconds - now
+                break
         raise RateLimited(retry_after=max(retry_after, 1.0), scope=Scope.GUARD, route=route)
 
     def ban(self, *, retry_after: float, now: float) -> float:
@@ -141,6 +143,11 @@ class InvalidRequestGuard:
     def _live(self, now: float) -> list[tuple[int, int]]:
         oldest = int(now // self._slot_seconds) - _SLOTS
         return [entry for entry in self._ring if entry[0] > oldest]
+
+    def _report(self, total: int) -> None:
+        if self._on_count is not None and total != self._reported:
+            self._reported = total
+            self._on_count(total)
 
     def _threshold(self, priority: Priority) -> int:
         return {

@@ -68,13 +68,15 @@ class ChannelExternal:
         guild_id = visit.guild_id()
         parameters = self._parameters(mr)
         snapshot = visit.look(guild_id)
-        channel_id, adopted = mr.external_name, None
-        if channel_id is None:
+        adopted: str | None = None
+        raw = None if mr.external_name is None else self._find(snapshot, mr.external_name)
+        if raw is None and not mr.deleting:
+            # Never made, or gone for certain. Somebody may have made another one by hand.
             try:
-                channel_id = adopted = self._same_name(parameters, snapshot)
+                adopted = self._same_name(parameters, snapshot)
             except Blocked as refusal:
                 return Observation(exists=False, refusal=refusal)
-        raw = None if channel_id is None else self._find(snapshot, channel_id)
+            raw = None if adopted is None else snapshot.channels[adopted]
         if raw is None:
             return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
         self._check_type(parameters, raw)
@@ -111,8 +113,8 @@ class ChannelExternal:
             except discord.Forbidden:
                 visit.snapshots.invalidate_member(guild_id)
                 raise
+        visit.made(str(raw["id"]))
         visit.snapshots.record_channel(guild_id, raw)
-        visit.wrote(str(raw["id"]))
         return Creation(
             external_name=str(raw["id"]), annotations=channel_plan.tags_memory(parameters, raw, None)
         )
@@ -171,7 +173,7 @@ class ChannelExternal:
         if missing is not None:
             visit.doubt_member(guild_id)
             raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
-        with translated(f"deleting channel {channel_id}"):
+        with visit.deletion(f"deleting channel {channel_id}"):
             try:
                 if mr.for_provider.get("allowDelete") is not True:
                     self._guard_messages(visit.client.channel(channel_id, options=visit.options()))
@@ -255,8 +257,6 @@ class ChannelExternal:
             return None
         try:
             body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=self._visit.bot_id)
-            if mr.external_name is not None:
-                self._same_name(parameters, snapshot, creating=True)
             self._foresee(body, {}, snapshot)
         except ManagedError as refusal:
             return refusal

@@ -69,14 +69,14 @@ class RoleExternal:
             return Observation(exists=False)  # @everyone stays; the object may go.
         parameters = self._parameters(mr)
         snapshot = visit.look(guild_id)
-        try:
-            adopted = self._adopted(mr, parameters, snapshot)
-        except Blocked as refusal:
-            if mr.external_name is not None:
-                raise
-            return Observation(exists=False, refusal=refusal)
-        role_id = adopted or mr.external_name
-        raw = self._find(mr, snapshot, role_id) if role_id is not None else None
+        raw, adopted = self._bound(mr, parameters, snapshot), None
+        if raw is None and not mr.deleting:
+            # Never made, or gone for certain. Somebody may have made another one by hand.
+            try:
+                adopted = self._adopted(parameters, snapshot)
+            except Blocked as refusal:
+                return Observation(exists=False, refusal=refusal)
+            raw = None if adopted is None else snapshot.roles[adopted]
         if raw is None or (mr.deleting and raw.get("managed")):
             return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
         shown = visit.settled_status(role_plan.status(raw, guild_id=guild_id), volatile=())
@@ -114,6 +114,7 @@ class RoleExternal:
             except discord.Forbidden:
                 visit.snapshots.invalidate_member(guild_id)
                 raise
+        visit.made(str(raw["id"]))
         visit.snapshots.record_role(guild_id, raw)
         return Creation(external_name=str(raw["id"]), annotations=_image_memory(icon, raw))
 
@@ -169,7 +170,7 @@ class RoleExternal:
             raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
         if mr.for_provider.get("allowDelete") is not True:
             self._guard_members(guild_id, role_id, raw)
-        with translated(f"deleting role {role_id}"):
+        with visit.deletion(f"deleting role {role_id}"):
             try:
                 visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
             except discord.NotFound:
@@ -192,22 +193,26 @@ class RoleExternal:
                 return None
             raise
 
-    def _adopted(
+    def _bound(
         self, mr: ManagedResource, parameters: RoleParameters | None, snapshot: GuildSnapshot
-    ) -> str | None:
-        """Return the id that an object without external name adopts; None: it has one, or there is nothing to adopt."""
-        everyone = parameters is not None and _means_everyone(parameters)
+    ) -> Json | None:
+        """Return the role that the external name stands for; None: there is no such name, or it is gone for certain."""
         if mr.external_name is None:
-            if everyone:
-                return snapshot.guild_id
-            return self._same_name(parameters, snapshot)
+            return None
+        everyone = parameters is not None and _means_everyone(parameters)
         if everyone and mr.external_name != snapshot.guild_id and not mr.deleting:
             msg = (
                 f"spec.forProvider says that this is @everyone, but the annotation crossplane.io/external-name holds "
                 f"{mr.external_name}: remove the annotation, or everyone"
             )
             raise Blocked(msg, reason="ExternalNameInvalid", field="forProvider.everyone")
-        return None
+        return self._find(mr, snapshot, mr.external_name)
+
+    def _adopted(self, parameters: RoleParameters | None, snapshot: GuildSnapshot) -> str | None:
+        """Return the id that an object without a role adopts; None: there is nothing to adopt."""
+        if parameters is not None and _means_everyone(parameters):
+            return snapshot.guild_id
+        return self._same_name(parameters, snapshot)
 
     def _find(self, mr: ManagedResource, snapshot: GuildSnapshot, role_id: str) -> Json | None:
         """Return the role; None: it is gone for certain."""
@@ -257,8 +262,6 @@ class RoleExternal:
             return None
         try:
             body = role_plan.create_body(parameters, icon=self._icon(mr, parameters))
-            if mr.external_name is not None:
-                self._same_name(parameters, snapshot, creating=True)
             self._foresee(snapshot, {}, body)
         except ManagedError as refusal:
             return refusal

@@ -117,6 +117,7 @@ class Connection:
         guilds: The guilds that the bot is in, and those that it turned out not to be in.
         bot: Whom the token belongs to; None before it was verified.
         written: When this process last changed something, by Discord id (RFC 3339).
+        made: Which object (UID) made something and when (monotonic), by Discord id.
         users: How many sessions share it.
     """
 
@@ -128,6 +129,7 @@ class Connection:
     guilds: GuildList
     bot: Identity | None = None
     written: dict[str, str] = field(default_factory=dict)
+    made: dict[str, tuple[str, float]] = field(default_factory=dict)
     users: int = 0
 
 

@@ -18,6 +18,7 @@ class KindTimings:
         probe_seconds: At most one probe for hidden or gone channels per guild in this time, and how long an
             undecided verdict holds.
         guild_list_age_seconds: How long the list of the bot's guilds, and that a guild is out of reach, holds.
+        claim_seconds: How long something made by this process counts as claimed by its maker in any case.
         order_quiet_seconds: Order changes of a guild are gathered until none came for this long ...
         order_max_wait_seconds: ... or the first has waited for this long.
         order_refused_seconds: How long an object whose position Discord refused is left out of bulk requests.
@@ -34,6 +35,7 @@ class KindTimings:
     decisive_snapshot_age_seconds: float = 2.0
     probe_seconds: float = 60.0
     guild_list_age_seconds: float = 60.0
+    claim_seconds: float = 60.0
     order_quiet_seconds: float = 1.0
     order_max_wait_seconds: float = 10.0
     order_refused_seconds: float = 300.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -216,6 +217,17 @@ class Visit:
         bot = self.session.bot
         return invite_link(str(bot.details.get("applicationId") or bot.id), guild_id)
 
+    @contextmanager
+    def deletion(self, doing: str) -> Iterator[None]:
+        """Translate Discord's errors as ``translated`` does, and add to a refusal how the object can go all the same."""
+        try:
+            with translated(doing):
+                yield
+        except Blocked as error:
+            if LET_GO in str(error):
+                raise
+            raise Blocked(self.with_way_out(str(error)), reason=error.reason, field=error.field) from error
+
     def with_way_out(self, message: str) -> str:
         """Add, for an object that is being deleted, how it can go without Discord."""
         return f"{LET_GO}; {message}" if self.mr.deleting else message
@@ -246,7 +258,12 @@ class Visit:
         return parameters
 
     def claimed_by_others(self, external_name: str) -> bool:
-        """Tell whether another object of this kind claims a Discord id."""
+        """Tell whether another object of this kind claims a Discord id, or has just made it and will claim it."""
+        maker = self.connection.made.get(external_name)
+        if maker is not None and maker[0] != self.mr.uid:
+            if self.equipment.now() - maker[1] < self.timings.claim_seconds:
+                return True
+            self.connection.made.pop(external_name, None)
         return any(
             claim.key != self.mr.key for claim in self.equipment.claims.claimants(self.mr.kind, external_name)
         )
@@ -266,6 +283,11 @@ class Visit:
         if steady == {key: value for key, value in before.items() if key not in volatile}:
             return before
         return result
+
+    def made(self, external_name: str) -> None:
+        """Remember that this object made something: nobody else may take it for a stranger's before it is claimed."""
+        self.connection.made[external_name] = (self.mr.uid, self.equipment.now())
+        self.wrote(external_name)
 
     def wrote(self, external_name: str) -> None:
         """Remember that the external resource was changed now, for ``updatedAt``."""

@@ -8,7 +8,7 @@ import pytest
 
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import Blocked
-from provider_discord.managed.external import Change, Observation
+from provider_discord.managed.external import Attempt, Change, Observation
 from provider_discord.simulator import HiddenGet, HiddenList, Permission
 
 if TYPE_CHECKING:
@@ -68,6 +68,34 @@ def test_by_name_refuses_to_choose(world: World) -> None:
         world.discord.create_channel({"name": "general", "type": 0})
     with pytest.raises(Blocked, match="2 channels"):
         world.channel("general").reconcile()
+
+
+@pytest.mark.parametrize(("adoption", "refused"), [("Refuse", True), ("ByName", False)])
+def test_one_made_by_hand_in_place_of_ours_is_refused_or_adopted(
+    world: World, adoption: str, refused: bool
+) -> None:
+    thing = world.channel("general", topic="ours")
+    thing.settle()
+    world.configure(adoption=adoption)
+    world.discord.delete_channel("general")
+    theirs = world.discord.create_channel({"name": "general", "type": 0})
+    world.advance(61)
+    if refused:
+        with pytest.raises(Blocked, match=theirs["id"]):
+            thing.reconcile(Priority.POLL)
+    else:
+        thing.settle(Priority.POLL)
+        assert thing.id == theirs["id"]
+    assert len(world.discord.channels()) == 1
+
+
+def test_what_another_object_has_just_made_is_not_adopted_before_it_is_claimed(world: World) -> None:
+    world.configure(adoption="ByName")
+    first = world.channel("general")
+    external = first.connect()
+    external.create(first.mr, Attempt(id="a", started=world.wall()))
+    second = world.make("Channel", "other", {"name": "general", "type": "text", "guildId": world.guild_id})
+    assert not second.observe().exists
 
 
 def test_create_new_makes_another_one(world: World) -> None:
@@ -191,6 +219,25 @@ def test_a_message_posted_after_the_last_look_is_seen(world: World) -> None:
     world.discord.post_message("general")
     with pytest.raises(Blocked, match="messages"):
         _delete(thing)
+
+
+def test_a_channel_that_can_no_longer_be_reached_says_how_its_object_can_go(world: World) -> None:
+    thing = world.channel("general")
+    thing.settle()
+    world.discord.remove_bot()
+    world.advance(61)
+    with pytest.raises(Blocked, match="managementPolicies") as refused:
+        _delete(thing)
+    assert refused.value.reason == "NotInGuild"
+
+
+def test_discords_refusal_to_delete_says_how_the_object_can_go(world: World) -> None:
+    thing = world.channel("general")
+    thing.settle()
+    world.discord.set_guild(features=["COMMUNITY"], rules_channel_id=thing.id)
+    with pytest.raises(Blocked, match="managementPolicies") as refused:
+        _delete(thing)
+    assert str(refused.value).endswith("(50074)")
 
 
 def test_a_category_is_deleted_and_its_children_stay(world: World) -> None:

@@ -278,9 +278,13 @@ class Controller:
             self._wake_config(change.key.name)
 
     def _usage_changed(self, change: Change) -> None:
-        usage = change.new or change.old
-        if usage is not None and not change.initial and (change.old is None or change.new is None):
-            self._wake_config(config_of_usage(usage), delay=self._timings.usage_settle_seconds)
+        if change.initial:
+            return
+        before = config_of_usage(change.old) if change.old is not None else ""
+        after = config_of_usage(change.new) if change.new is not None else ""
+        if before != after:
+            for name in filter(None, (before, after)):
+                self._wake_config(name, delay=self._timings.usage_settle_seconds)
 
     # Waking.
 

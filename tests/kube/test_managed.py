@@ -477,7 +477,6 @@ def test_deleting_a_namespace_costs_only_what_is_not_guarded(live: Live) -> None
     live.cloud.objects[guarded].guarded = False
     live.wait_gone(keys[0])
     live.edit(Key(live.namespace, "token"), lambda o: o["metadata"].update(finalizers=[]), SECRETS)
-    live.wait_gone(Key("", live.namespace), NAMESPACES)
 
 
 def test_usages_hold_the_config_and_go_with_their_object(live: Live) -> None:

@@ -231,6 +231,8 @@ class Cloud:
     details: dict[str, bytes] = field(default_factory=dict)
     remember: dict[str, str | None] = field(default_factory=dict)
     requeue_after: float | None = None
+    warnings: tuple[str, ...] = ()
+    on_update: Written | None = None
     created_total: int = 0
     last: ManagedResource | None = None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
@@ -287,6 +289,7 @@ class CloudExternal:
             annotations=cloud.remember,
             refusal=cloud.refusal,
             requeue_after_seconds=cloud.requeue_after,
+            warnings=cloud.warnings,
         )
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
@@ -325,6 +328,8 @@ class CloudExternal:
         cloud.calls.append(("update", mr.name))
         if cloud.update_error is not None:
             raise cloud.update_error
+        if cloud.on_update is not None:
+            return cloud.on_update
         if not cloud.ignores_updates:
             assert mr.external_name is not None
             cloud.objects[mr.external_name].spec.update(self._wanted(mr))
@@ -554,7 +559,8 @@ class World:
     # The cluster.
 
     def configure(self, name: str = "default", token: str = TOKEN, **spec: Any) -> None:
-        self.secret(token, name=name)
+        if (SECRETS, Key("system", name)) not in self.api.objects:
+            self.secret(token, name=name)
         ref = {"namespace": "system", "name": name, "key": "token"}
         self.api.create(
             CONFIGS,

@@ -13,7 +13,8 @@ from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
 from provider_discord.managed.errors import Blocked, ExternalFailure, Paused, Waiting
-from tests.unit.managed.managed_world import SETTLED, THINGS, USAGES, World
+from provider_discord.managed.external import Change
+from tests.unit.managed.managed_world import CONFIGS, PLACES, SETTLED, THINGS, USAGES, World
 
 
 def calls(world: World) -> set[str]:
@@ -429,3 +430,98 @@ class TestConnectionSecrets:
         other = world.thing("b", spec={"writeConnectionSecretToRef": {"name": "out"}})
         world.run(5)
         assert "is controlled by Thing a" in world.message(other)
+
+
+def test_an_update_that_must_not_be_sent_is_not_sent(world: World) -> None:
+    key = world.thing(size=1)
+    world.run(5)
+    world.cloud.refusal = Blocked("the bot would lock itself out", reason="WouldLockOut")
+    world.run(130)
+    assert world.states(key) == SETTLED, "it hinders nothing while nothing differs"
+    world.set_field(key, "size", 2)
+    world.run(130)
+    assert world.message(key) == "update failed: the bot would lock itself out"
+    assert world.recorder.reasons("a").count("WouldLockOut") == 1
+    assert "update" not in calls(world)
+
+
+def test_what_an_update_wants_remembered_is_persisted(world: World) -> None:
+    key = world.thing(size=1)
+    world.run(5)
+    world.cloud.on_update = Change(annotations={"example.org/tags": "[2]"})
+    world.set_field(key, "size", 2)
+    world.run(1)
+    assert world.annotation(key, "example.org/tags") == "[2]"
+
+
+def test_an_update_that_is_being_gathered_is_looked_at_when_it_asks(world: World) -> None:
+    world.thing(size=1)
+    world.run(5)
+    world.cloud.on_update = Change(wrote=False, requeue_after_seconds=2.0)
+    world.set_field(Key("ns", "a"), "size", 2)
+    world.cloud.calls.clear()
+    world.run(20)
+    assert 9 <= sum(1 for verb, _ in world.cloud.calls if verb == "update") <= 12
+    assert "UpdatedExternalResource" not in world.recorder.reasons("a"), "nothing was sent"
+    assert "DriftDetected" not in world.recorder.reasons("a")
+
+
+def test_warnings_of_a_kind_are_told_once_a_generation(world: World) -> None:
+    key = world.thing(size=1)
+    world.cloud.warnings = ("nsfw means nothing for a category",)
+    world.run(300)
+    assert world.recorder.reasons("a").count("ExternalResourceWarning") == 1
+    world.set_field(key, "size", 2)
+    world.run(100)
+    assert world.recorder.reasons("a").count("ExternalResourceWarning") == 2
+    assert world.states(key) == SETTLED
+
+
+def test_a_pass_that_began_too_early_writes_nothing(world: World) -> None:
+    """The list of another kind is not in yet: neither a condition nor an event, just another look."""
+    world.process.stores[PLACES]._synced.clear()
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    assert world.states(key) == ("", "")
+    world.thing("here", resource=PLACES)
+    world.process.stores[PLACES].mark_synced()
+    world.run(5)
+    assert world.states(key) == SETTLED
+
+
+def test_a_usage_that_says_something_else_is_corrected(world: World) -> None:
+    world.configure("second")
+    key = world.thing()
+    world.run(5)
+    world.edit(
+        key, lambda obj: obj["spec"].update(providerConfigRef={"kind": "ProviderConfig", "name": "second"})
+    )
+    world.run(5)
+    (usage,) = [obj for (of, _), obj in world.api.objects.items() if of == USAGES]
+    assert usage["providerConfigRef"] == {"kind": "ProviderConfig", "name": "second"}
+    assert usage["metadata"]["labels"][meta.LABEL_CONFIG] == "second"
+    world.run(5)
+    counts = [
+        (world.obj(Key("", name), resource=CONFIGS) or {})["status"]["users"]
+        for name in ("default", "second")
+    ]
+    assert counts == [0, 1]
+
+
+def test_a_usage_that_the_cache_does_not_know_yet_is_found(world: World) -> None:
+    key = world.thing()
+    world.run(5)
+    world.process.usage_store._entries.clear()
+    world.set_field(key, "size", 2)
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert len([1 for of, _ in world.api.objects if of == USAGES]) == 1
+
+
+def test_drift_that_shall_stay_is_told_once(world: World) -> None:
+    key = world.thing(size=1, policies=["Observe", "Create", "Delete"])
+    world.run(40)
+    world.cloud.objects[world.external_name(key)].spec["size"] = 9
+    world.run(300)
+    assert world.recorder.reasons("a").count("DriftDetected") == 1
+    assert world.cloud.objects[world.external_name(key)].spec["size"] == 9

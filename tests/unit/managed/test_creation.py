@@ -257,6 +257,63 @@ def test_success_that_cannot_be_recorded_is_remembered(world: World, error: Exce
     assert creates(world) == 1
 
 
+def test_what_an_attempt_made_but_another_claims_is_left_to_it(world: World) -> None:
+    """A human imported it elsewhere while its outcome was unknown; the other object is older."""
+    older = world.thing("older", policies=["Observe"])
+    world.cloud.on_create = "committed"
+    world.cloud.verdict = Verdict.AMBIGUOUS
+    key = world.thing()
+    world.run(3)
+    (id_,) = world.cloud.objects
+    world.edit(older, lambda obj: obj["spec"].update(managementPolicies=["*"]))
+    world.set_annotation(older, meta.EXTERNAL_NAME, id_)
+    world.cloud.verdict = None
+    world.run(70)
+    assert world.states(older) == SETTLED
+    assert "belongs to Thing ns/older" in world.message(key)
+    assert world.external_name(key) == ""
+    assert creates(world) == 1
+
+
+def test_what_was_created_for_an_object_that_is_gone_is_told(world: World) -> None:
+    """Somebody removed the finalizer by force in that very moment."""
+    key = world.thing()
+
+    def strip(verb: str, resource: Resource, _key: Key) -> None:
+        if verb == "replace" and resource == THINGS and world.labels[-1:] == ["create.sent"]:
+            world.api.hooks.clear()
+            world.edit(key, lambda obj: obj["metadata"].pop("finalizers"))
+            world.delete(key)
+            world.thing(size=5)
+
+    world.api.hooks.append(strip)
+    world.run(10)
+    assert world.states(key) == SETTLED
+    obj = world.obj(key)
+    assert obj is not None
+    assert obj["spec"]["forProvider"]["size"] == 5
+    assert creates(world) == 2
+
+
+def test_an_end_that_cannot_be_recorded_is_remembered(world: World) -> None:
+    key = world.thing()
+    failing = [6]
+
+    def outage(verb: str, resource: Resource, _key: Key) -> None:
+        pending = world.annotation(key, meta.CREATE_PENDING)
+        if verb in {"replace", "status"} and resource == THINGS and pending and failing[0]:
+            failing[0] -= 1
+            msg = "down"
+            raise Unreachable(msg)
+
+    world.api.hooks.append(outage)
+    world.cloud.on_create = "lost"
+    world.run(45)
+    assert failing == [0]
+    assert world.states(key) == SETTLED
+    assert creates(world) == 2
+
+
 def test_a_refusal_costs_no_annotation_and_is_polled(world: World) -> None:
     world.cloud.refusal = Blocked("channel 7 has that name", reason="SameNameExists")
     key = world.thing()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provider_discord.kube.errors import Forbidden
+from provider_discord.kube.errors import Conflict, Forbidden, ServerError
 from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
@@ -95,6 +95,60 @@ def test_what_is_wrong_with_the_secret_is_said_and_healed(empty: World, case: Ba
     empty.run(6)
     assert ready(empty)["reason"] == "Available"
     assert empty.states(key) == SETTLED
+
+
+@pytest.mark.parametrize(
+    ("credentials", "says"),
+    [
+        ({"source": "Environment"}, 'source is "Environment"; only "Secret" is supported'),
+        ({"source": "Secret"}, "secretRef lacks namespace, name, key"),
+        ({"source": "Secret", "secretRef": {"name": "x", "key": "k"}}, "secretRef lacks namespace"),
+    ],
+)
+def test_credentials_that_name_no_secret_are_said(
+    empty: World, credentials: dict[str, Any], says: str
+) -> None:
+    empty.configure(credentials=credentials)
+    empty.run(5)
+    assert says in ready(empty)["message"]
+
+
+def test_conflicts_over_a_config_are_survived(empty: World) -> None:
+    empty.fail("replace", Conflict(status=409, message="modified"), times=3, resource=CONFIGS)
+    empty.fail("status", ServerError(status=500, message="etcd"), times=2, resource=CONFIGS)
+    empty.configure()
+    key = empty.thing()
+    empty.run(30)
+    assert ready(empty)["reason"] == "Available"
+    assert empty.states(key) == SETTLED
+
+
+def test_a_conflict_over_the_end_of_a_config_is_survived(world: World) -> None:
+    world.fail("replace", Conflict(status=409, message="modified"), times=2, resource=CONFIGS)
+    world.delete(CONFIG, resource=CONFIGS)
+    world.run(10)
+    assert world.obj(CONFIG, resource=CONFIGS) is None
+
+
+def test_a_config_that_vanishes_is_said_by_its_objects(world: World) -> None:
+    key = world.thing()
+    world.run(40)
+    world.edit(CONFIG, lambda obj: obj["metadata"].pop("finalizers"), resource=CONFIGS)
+    world.delete(CONFIG, resource=CONFIGS)
+    world.run(3)
+    assert "does not exist" in world.message(key)
+    world.configure()
+    world.run(3)
+    assert world.states(key) == SETTLED
+
+
+def test_two_configs_with_one_bad_token_ask_once(empty: World) -> None:
+    empty.sessions.revoked.add("wrong")
+    empty.configure("one", token="wrong")
+    empty.configure("two", token="wrong")
+    empty.run(30)
+    assert empty.sessions.verified == [], "the latch of the shared client is asked first"
+    assert "was rejected" in ready(empty, "two")["message"]
 
 
 def test_rbac_on_the_secret_is_said(empty: World) -> None:

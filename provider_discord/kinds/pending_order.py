@@ -7,10 +7,14 @@ such object does not spoil every bulk request.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from provider_discord.kinds.order import Gatherer
 from provider_discord.kinds.timings import KindTimings
+
+Items = Mapping[str, Any]
+Keys = Mapping[str, int]
 
 
 class PendingOrder:
@@ -25,6 +29,7 @@ class PendingOrder:
         self._lock = threading.Lock()
         self._asked: dict[str, set[str]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
+        self._wrong: dict[tuple[str, bool], tuple[Items, Keys, frozenset[str]]] = {}
 
     def ask(self, guild_id: str, object_id: str) -> float:
         """Note that an object's place is wrong; return the seconds until somebody should send.
@@ -63,6 +68,30 @@ class PendingOrder:
                 return None
             return found[1]
 
+    def wrong(
+        self, guild_id: str, *, polling: bool, items: Items, keys: Keys, find: Callable[[], frozenset[str]]
+    ) -> frozenset[str]:
+        """Return what stands wrong, worked out once for all objects of a guild that look at one picture of it.
+
+        Args:
+            guild_id: The guild.
+            polling: Which of the two questions is asked; each has its own answer.
+            items: The snapshot's channels or roles; known again by identity, since snapshots never change.
+            keys: The sort keys.
+            find: Works it out.
+        """
+        with self._lock:
+            known = self._wrong.get((guild_id, polling))
+        if known is not None and known[0] is items and known[1] == keys:
+            return known[2]
+        found = find()
+        with self._lock:
+            self._wrong[guild_id, polling] = (items, keys, found)
+        return found
+
     def without_refused(self, keys: dict[str, int]) -> dict[str, int]:
         """Return the sort keys of those that may be moved."""
+        with self._lock:
+            if not self._refused:
+                return keys
         return {object_id: key for object_id, key in keys.items() if self.why_refused(object_id) is None}

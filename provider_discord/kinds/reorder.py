@@ -39,6 +39,9 @@ class Orderly(Protocol):
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
 
+    def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
+        """Return what is ordered, by id."""
+
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong, on either side."""
 
@@ -62,6 +65,10 @@ class ChannelOrder:
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
         return visit.connection.channel_order
+
+    def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
+        """Return what is ordered, by id."""
+        return snapshot.channels
 
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong."""
@@ -93,6 +100,10 @@ class RoleOrder:
     def pending(self, visit: Visit) -> PendingOrder:
         """Return where changes of this order are gathered."""
         return visit.connection.role_order
+
+    def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
+        """Return what is ordered, by id."""
+        return snapshot.roles
 
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong."""
@@ -134,8 +145,15 @@ def position_diff(
         keys = pending.without_refused(keys)
     # Drift is told of the one that was dragged, not of the twenty that it was dragged past. A changed manifest is
     # another matter: it is at odds with its neighbours, and nobody but its own pass is awake.
-    wrong = what.moved if visit.polling else what.misplaced
-    if object_id not in wrong(snapshot, keys):
+    find = what.moved if visit.polling else what.misplaced
+    wrong = pending.wrong(
+        snapshot.guild_id,
+        polling=visit.polling,
+        items=what.items(snapshot),
+        keys=keys,
+        find=lambda: find(snapshot, keys),
+    )
+    if object_id not in wrong:
         return None
     return FieldDiff("position", "out of order", f"in its place by sort key {position}")
 

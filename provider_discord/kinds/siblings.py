@@ -59,6 +59,8 @@ class Siblings:
         self._stores = dict(stores)
         self._lock = threading.Lock()
         self._records: dict[Resource, dict[Key, Sibling]] = {resource: {} for resource in self._stores}
+        self._versions: dict[Resource, int] = dict.fromkeys(self._stores, 0)
+        self._sort_keys: dict[tuple[Resource, str], tuple[int, list[Key], dict[str, int]]] = {}
         for resource, store in self._stores.items():
             store.add_index(INDEX, partial(self._take, resource))
 
@@ -74,11 +76,23 @@ class Siblings:
 
     def sort_keys(self, resource: Resource, guild_id: str) -> dict[str, int]:
         """Return the sort key of each object of the guild that is ours to move, by Discord id."""
-        return {
-            sibling.external_name: sibling.position
-            for sibling in self.of(resource, guild_id)
-            if sibling.movable and sibling.external_name is not None and sibling.position is not None
-        }
+        store = self._stores.get(resource)
+        if store is None:
+            return {}
+        # Objects that came or changed raise the version, objects that went are missing from the keys.
+        version, keys = self._versions[resource], store.by_index(INDEX, guild_id)
+        with self._lock:
+            known = self._sort_keys.get((resource, guild_id))
+        if known is None or known[0] != version or known[1] != keys:
+            found = {
+                sibling.external_name: sibling.position
+                for sibling in self.of(resource, guild_id)
+                if sibling.movable and sibling.external_name is not None and sibling.position is not None
+            }
+            known = (version, keys, found)
+            with self._lock:
+                self._sort_keys[resource, guild_id] = known
+        return dict(known[2])
 
     def affected(self, guild_id: str, change: SnapshotChange) -> Iterator[tuple[Resource, Key]]:
         """Yield the objects that a change seen at Discord concerns: look at them again."""
@@ -92,6 +106,7 @@ class Siblings:
         sibling = sibling_of(obj)
         records, store = self._records[resource], self._stores[resource]
         with self._lock:
+            self._versions[resource] += records.get(sibling.key) != sibling
             records[sibling.key] = sibling
             if len(records) > 2 * len(store) + 100:
                 # A store does not tell of removals. Its lock is held by this thread already.

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -67,6 +68,12 @@ def applies(declared: DiscordField, channel_type: ChannelType | None) -> bool:
     return declared.types is None or channel_type is None or channel_type in declared.types
 
 
+@cache
+def fields(model: type[BaseModel]) -> tuple[ModelField, ...]:
+    """Return a model's fields; worked out once, since every pass of every object asks."""
+    return tuple(fields_of(model))
+
+
 def managed_fields(
     parameters: BaseModel, channel_type: ChannelType | None = None
 ) -> Iterator[tuple[ModelField, Any]]:
@@ -78,7 +85,7 @@ def managed_fields(
     Raises:
         Blocked: A field is given that channels of this type do not have.
     """
-    for field in fields_of(type(parameters)):
+    for field in fields(type(parameters)):
         value = given(parameters, field.attribute)
         if value is None or field.discord is None:
             continue
@@ -130,7 +137,7 @@ def observed_value(
 
 
 def differences(
-    fields: Collection[Wanted], raw: Mapping[str, Any], *, channel_type: ChannelType | None = None
+    managed: Collection[Wanted], raw: Mapping[str, Any], *, channel_type: ChannelType | None = None
 ) -> tuple[tuple[FieldDiff, ...], dict[str, Any]]:
     """Compare the managed plain fields with what Discord has.
 
@@ -138,7 +145,7 @@ def differences(
         What differs, to show, and the body of a PATCH with only that.
     """
     diffs, body = [], {}
-    for field in fields:
+    for field in managed:
         if not field.declared.update:
             continue
         observed = observed_value(field.declared, raw, channel_type)
@@ -148,11 +155,11 @@ def differences(
     return tuple(diffs), body
 
 
-def create_body(fields: Collection[Wanted]) -> dict[str, Any]:
+def create_body(managed: Collection[Wanted]) -> dict[str, Any]:
     """Return the managed plain fields that a create call takes. Empty ones are left out: they are the default."""
     return {
         field.declared.name: field.sent
-        for field in fields
+        for field in managed
         if field.declared.create and not (is_empty(field.value) and field.sent is None)
     }
 
@@ -169,7 +176,7 @@ def at_provider(
     What is absent or null at Discord is left out, as is what the kind's own code has to work out.
     """
     result = {}
-    for field in fields_of(model):
+    for field in fields(model):
         declared = field.discord
         if declared is None or not declared.read or not declared.plain or not applies(declared, channel_type):
             continue
@@ -185,7 +192,7 @@ def at_provider(
 
 def terms_of(model: type[BaseModel]) -> dict[str, str]:
     """Return Discord's field names to the manifest's."""
-    return {field.discord.name: field.key for field in fields_of(model) if field.discord is not None}
+    return {field.discord.name: field.key for field in fields(model) if field.discord is not None}
 
 
 def shown(value: Any) -> str:

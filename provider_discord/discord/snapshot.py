@@ -177,7 +177,9 @@ class SnapshotCache:
         """
         asked_at = self._now()
         age = self._timings.snapshot_max_age_seconds if max_age_seconds is None else max_age_seconds
-        patience = options.deadline_seconds or self._timings.deadline_seconds
+        patience = self._timings.snapshot_share_seconds
+        if options.deadline_seconds is not None:
+            patience = min(patience, options.deadline_seconds)
         while True:
             with self._lock:
                 entry = self._entries.setdefault(guild_id, _Entry())

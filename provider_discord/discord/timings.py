@@ -40,6 +40,8 @@ class DiscordTimings:
         forbidden_initial_seconds: Pause of one object's request after its second 403; doubles.
         forbidden_maximum_seconds: Longest such pause.
         snapshot_max_age_seconds: How old a guild's snapshot may be for an ordinary reconcile.
+        snapshot_share_seconds: How long a caller waits for a refresh that another one began; past that it comes
+            back later, so that one slow guild does not park everybody.
         member_max_age_seconds: How old the bot's own member may be.
     """
 
@@ -72,4 +74,5 @@ class DiscordTimings:
     forbidden_initial_seconds: float = 10.0
     forbidden_maximum_seconds: float = 600.0
     snapshot_max_age_seconds: float = 5.0
+    snapshot_share_seconds: float = 5.0
     member_max_age_seconds: float = 3_600.0

@@ -236,6 +236,18 @@ def test_who_needs_newer_than_the_refresh_under_way_gets_another(
     assert reader.calls.count("guild") == 2
 
 
+def test_nobody_waits_long_for_a_refresh_that_another_began(cache: SnapshotCache, reader: Reader) -> None:
+    reader.hold()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: cache.get(GUILD, options=USER))
+        assert reader.at_the_gate.wait(5.0)
+        with pytest.raises(Unavailable) as caught:
+            cache.get(GUILD, options=CallOptions(deadline_seconds=0.05))
+        assert caught.value.retry_after == 1.0
+        reader.gate.set()
+        slow.result(5.0)
+
+
 def test_an_error_is_shared_and_the_next_call_tries_again(cache: SnapshotCache, reader: Reader) -> None:
     reader.fail = Unavailable(retry_after=1.0, route="x", cause="down")
     reader.hold()

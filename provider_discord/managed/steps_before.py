@@ -64,10 +64,12 @@ def claim(p: Pass) -> Result | None:
 
 
 def references(p: Pass) -> Result | None:
-    """Resolve references into this pass's view."""
+    """Resolve references into this pass's view. A config that is not usable is told before a reference that is not."""
     try:
         p.mr = p.tools.references.resolve(p.mr, p.kind.references)
     except Waiting as cause:
+        # Without its config the object could do nothing either, and that is mostly why what it refers to is not ready.
+        p.tools.configs.session_for(p.mr)
         age = (p.tools.wall() - p.mr.created_at).total_seconds()
         if age > p.tools.timings.reference_patience_seconds:
             raise Waiting(str(cause), retry_after=cause.retry_after) from None

@@ -104,7 +104,15 @@ class Creation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """An update or delete that went through; ``wrote`` False: nothing had to be sent (or it is being gathered)."""
+    """An update or delete that went through.
+
+    Attributes:
+        wrote: Something was sent; False: nothing had to be, or it is being gathered.
+        annotations: Memory to persist on the object; None removes one.
+        connection_details: For the connection secret.
+        requeue_after_seconds: Part of the update is still to come (an order change being gathered, say): look again
+            then. Until it is done the object does not become Ready, nor Synced for a new manifest.
+    """
 
     wrote: bool = True
     annotations: Mapping[str, str | None] = field(default_factory=dict)

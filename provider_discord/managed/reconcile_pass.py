@@ -77,6 +77,10 @@ class Pass:
         """Set conditions, to be written with the next report."""
         self._conditions.update({condition.type: condition for condition in new})
 
+    def keep(self, type_: str) -> None:
+        """Leave a condition as the object has it, whatever this pass has set."""
+        self._conditions.pop(type_, None)
+
     def check_leading(self) -> None:
         """Raise `LeadershipLost` unless this process may begin a write or an external call."""
         if not self.tools.may_write():
@@ -237,10 +241,10 @@ class Pass:
     def _measure_firsts(self, status: Mapping[str, Any]) -> None:
         mr, metrics = self.mr, self.tools.metrics
         age = (self.tools.wall() - mr.created_at).total_seconds()
-        before = mr.status.get("conditions")
-        if not conditions.find(before, conditions.SYNCED):
+        before, after = mr.status.get("conditions"), status["conditions"]
+        if conditions.find(after, conditions.SYNCED) and not conditions.find(before, conditions.SYNCED):
             metrics.first_reconciled(mr.resource, seconds=age)
-        ready = conditions.find(status["conditions"], conditions.READY).get("status") == "True"
+        ready = conditions.find(after, conditions.READY).get("status") == "True"
         if ready and conditions.find(before, conditions.READY).get("reason") in {None, "Creating"}:
             metrics.first_ready(mr.resource, seconds=age)
 

@@ -88,7 +88,11 @@ def update(p: Pass) -> Result | None:
         tools.announcer.well(p.mr.uid)
         tools.announcer.normal(p.mr.obj, "UpdatedExternalResource", message)
         p.log.info("updated", external_name=p.mr.external_name, fields=[d.field for d in observation.diff])
-    p.set(conditions.reconcile_success())
+    if change.requeue_after_seconds is None:
+        p.set(conditions.reconcile_success())
+    else:
+        # Part of it is still to come: whoever waits for Ready and Synced waits for that too.
+        p.keep(conditions.READY)
     p.report()
     if change.wrote and change.requeue_after_seconds is None:
         # Look at what came of it, with backoff: a difference that does not go away must not become a storm.

@@ -466,6 +466,27 @@ def test_an_update_that_is_being_gathered_is_looked_at_when_it_asks(world: World
     assert "DriftDetected" not in world.recorder.reasons("a")
 
 
+@pytest.mark.parametrize("wrote", [False, True])
+def test_what_is_still_being_gathered_is_not_called_settled(world: World, *, wrote: bool) -> None:
+    """Who waits for Ready and Synced must find its place among its siblings right, too."""
+    world.cloud.adopt_by_name = True
+    world.cloud.make("Thing", {"name": "hall", "size": 1})
+    world.cloud.on_update = Change(wrote=wrote, requeue_after_seconds=2.0)
+    key = world.thing(name="hall", size=2)
+    world.run(10)
+    assert world.states(key) == ("", "")
+    world.cloud.on_update = None
+    world.run(10)
+    assert world.states(key) == SETTLED
+
+    world.cloud.on_update = Change(wrote=wrote, requeue_after_seconds=2.0)
+    world.set_field(key, "size", 3)
+    world.run(10)
+    assert world.states(key) == SETTLED
+    conditions = (world.obj(key) or {})["status"]["conditions"]
+    assert {one["observedGeneration"] for one in conditions} == {1}, "what it says is of the manifest before"
+
+
 def test_warnings_of_a_kind_are_told_once_a_generation(world: World) -> None:
     key = world.thing(size=1)
     world.cloud.warnings = ("nsfw means nothing for a category",)

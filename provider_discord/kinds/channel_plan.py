@@ -149,8 +149,11 @@ def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_i
     if parameters.parent_id:
         body["parent_id"] = parameters.parent_id
     inherited = (parent or {}).get("permission_overwrites") or ()
-    if parameters.sync_permissions:
-        body["permission_overwrites"] = overwrites.copy_of_parent(inherited)
+    synced = (
+        _overwrites(parameters, {}, snapshot=snapshot, bot_id=bot_id) if parameters.sync_permissions else None
+    )
+    if synced is not None:
+        body["permission_overwrites"] = list(synced.target)
     elif parameters.permission_overwrites is not None:
         policy = _policy(parameters)
         desired = _desired(parameters, snapshot=snapshot, bot_id=bot_id)
@@ -290,10 +293,13 @@ def _overwrites(
     if parameters.sync_permissions:
         parent = parent_of(parameters, raw, snapshot=snapshot)
         if parent is None:
-            msg = (
-                "spec.forProvider.syncPermissions: the channel has no parent that the bot can see; give parentId, or "
-                "permissionOverwrites instead"
+            parent_id = parameters.parent_id if parameters.parent_id is not None else raw.get("parent_id")
+            lacking = (
+                f"the bot can't see its parent {parent_id}: give the bot View Channel there"
+                if parent_id
+                else "it has no parent: give parentId, or permissionOverwrites instead"
             )
+            msg = f"spec.forProvider.syncPermissions can't be followed, because {lacking}"
             raise Blocked(msg, reason="InvalidField", field="forProvider.syncPermissions")
         return overwrites.plan_copy(parent.get("permission_overwrites"), observed, labels=labels)
     if parameters.permission_overwrites is None:

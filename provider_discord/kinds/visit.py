@@ -161,7 +161,7 @@ class Visit:
         guild_id = wanted or seen
         if not guild_id:
             msg = "spec.forProvider.guildId is missing: give guildId, guildIdRef or guildIdSelector"
-            raise Blocked(msg, reason="InvalidField", field="forProvider.guildId")
+            raise Blocked(self.with_way_out(msg), reason="InvalidField", field="forProvider.guildId")
         self.check_allowed(guild_id)
         return guild_id
 

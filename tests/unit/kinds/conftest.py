@@ -127,7 +127,7 @@ class Thing:
         if observation.exists:
             change = external.update(self.mr, observation)
             self.annotate(change.annotations)
-            if change.requeue_after_seconds:
+            if change.requeue_after_seconds and self.world.hasty:
                 self.world.advance(change.requeue_after_seconds)
             return change
         attempt = Attempt(id=f"a{next(self.world.numbers)}", started=self.world.wall())
@@ -177,6 +177,7 @@ class World:
         self.simulator = simulator
         self.numbers = itertools.count(1)
         self._ahead = 0.0
+        self.hasty = True  # Jump ahead to when an object wants to be looked at again.
         self.timings = KindTimings()
         self.stores = {resource: Store() for resource in RESOURCES}
         self.objects = Objects()

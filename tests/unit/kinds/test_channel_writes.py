@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.kinds.session import INVITED_WITH
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import AmbiguousCreate, Blocked, Waiting
 from provider_discord.managed.external import Change, Verdict
@@ -145,6 +146,27 @@ def test_a_move_carries_the_overwrites_in_the_same_patch(world: World) -> None:
     assert thing.observe().at_provider is not None
     assert thing.at_provider["permissionsSynced"] is True
     assert thing.at_provider["parentId"] == hidden.id
+
+
+@pytest.mark.parametrize(
+    ("parent", "why"),
+    [(None, "has no parent"), ("hidden", "can't see its parent"), ("text", "not a category")],
+)
+def test_permissions_cannot_be_synced_with_what_is_not_there(
+    world: World, parent: str | None, why: str
+) -> None:
+    world.discord.set_bot_permissions(INVITED_WITH)
+    world.discord.create_channel({"name": "text", "type": 0})
+    category = world.discord.create_channel({"name": "hidden", "type": 4})
+    world.discord.hide_channel("hidden")
+    ids = {"hidden": category["id"], "text": world.discord.channel("text")["id"]}
+    thing = world.channel(
+        "plans", syncPermissions=True, **({} if parent is None else {"parentId": ids[parent]})
+    )
+    with pytest.raises(Blocked, match=why) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "InvalidField"
+    assert world.requests(writes=True) == []
 
 
 def test_an_empty_parent_moves_the_channel_to_the_top(world: World) -> None:

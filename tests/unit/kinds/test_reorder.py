@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from tests.unit.kinds.conftest import Thing, World
 
 _BULK_CHANNELS = "/guilds/{guild_id}/channels"
-_BULK_ROLES = "/guilds/{guild_id}/roles"
 
 
 def _channel_order(world: World) -> list[str]:
@@ -129,3 +129,18 @@ def test_a_role_above_the_bot_is_said_and_spoils_nothing(world: World, bad_entry
         above.reconcile()
     _settle(things)
     assert _role_order(world)[-2:] == ["high", "low"]
+
+
+def test_many_workers_make_and_order_a_guild_without_getting_into_each_others_way(world: World) -> None:
+    names = [f"c{number:02}" for number in range(40)]
+    things = [world.channel(name, position=key) for key, name in enumerate(names)]
+
+    world.hasty = False
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(6):
+            list(pool.map(lambda thing: thing.reconcile(), reversed(things)))
+            world.advance(1.1)
+    assert _channel_order(world) == names
+    writes = world.requests(writes=True)
+    assert len([w for w in writes if w["method"] == "POST"]) == len(names)
+    assert len(writes) <= len(names) + 3

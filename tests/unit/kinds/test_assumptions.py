@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.kinds.session import INVITED_WITH
 from provider_discord.kube.workqueue import Priority
 from provider_discord.simulator import (
     BadEntry,
@@ -113,3 +114,31 @@ def test_a_guild_settles_and_then_stays(world: World, answers: dict[str, Any]) -
     assert any(o["id"] == world.guild_id and int(o["deny"]) & VIEW for o in secrets["permission_overwrites"])
     plans = world.discord.channel("plans")
     assert any(o["id"] == world.guild_id and int(o["deny"]) & VIEW for o in plans["permission_overwrites"])
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"overwrite_bits": Checked.ALL},
+        {"self_lockout_refused": True},
+        {"create_copies_parent": False},
+        {"category_shown_by_child": False},
+        {"hidden_list": HiddenList.OBFUSCATED},
+    ],
+    ids=str,
+)
+def test_a_guild_settles_for_a_bot_that_is_no_administrator(world: World, answers: dict[str, Any]) -> None:
+    world.discord.set_behaviour(**{name: str(answer) for name, answer in answers.items()})
+    world.discord.set_bot_permissions(INVITED_WITH)
+    things = _guild(world)
+    for _ in range(3):
+        for thing in things:
+            thing.settle()
+        world.advance(3)
+    world.advance(61)
+    mark = world.mark()
+    for thing in things:
+        thing.settle(Priority.POLL)
+    assert world.writes_since(mark) == []
+    assert len(world.requests(since=mark)) == 2

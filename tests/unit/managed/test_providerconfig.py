@@ -14,7 +14,7 @@ from provider_discord.managed.connection import SECRETS
 from provider_discord.managed.errors import ExternalFailure, NotConnected
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.sessions import Identity
-from tests.unit.managed.managed_world import CONFIGS, SETTLED, TOKEN, USAGES, Sessions, World
+from tests.unit.managed.managed_world import CONFIGS, PLACES, SETTLED, TOKEN, USAGES, Sessions, World
 
 CONFIG = Key("", "default")
 
@@ -428,3 +428,16 @@ def test_sessions_are_closed_at_the_end(world: World) -> None:
     world.process.configs.stop()
     sessions: Sessions = world.sessions
     assert all(session.closed for session in sessions.opened)
+
+
+def test_a_config_that_is_not_usable_is_told_before_a_reference_that_waits_for_it(empty: World) -> None:
+    empty.configure(token="wrong")
+    place = empty.thing("here", resource=PLACES)
+    key = empty.thing(placeIdRef={"name": "here"})
+    empty.run(60)
+    assert "was rejected" in empty.message(place, resource=PLACES)
+    assert 'ProviderConfig "default"' in empty.message(key), "the cause, not that the reference is not ready"
+    assert "was rejected" in empty.message(key)
+    empty.secret(TOKEN)
+    empty.run(6)
+    assert empty.states(key) == SETTLED

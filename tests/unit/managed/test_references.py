@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from provider_discord.managed import meta
-from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, TOKEN, World
+from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, World
 
 
 def place_of(world: World, key: Any) -> Any:
@@ -169,16 +169,3 @@ def test_a_waiting_object_writes_its_condition_once(world: World) -> None:
     world.api.writes.clear()
     world.run(300)
     assert [write for write in world.api.writes if write[1] == THINGS.kind] == []
-
-
-def test_a_config_that_is_not_usable_is_told_before_a_reference_that_waits_for_it(empty: World) -> None:
-    empty.configure(token="wrong")
-    place = empty.thing("here", resource=PLACES)
-    key = empty.thing(placeIdRef={"name": "here"})
-    empty.run(60)
-    assert "was rejected" in empty.message(place, resource=PLACES)
-    assert 'ProviderConfig "default"' in empty.message(key), "the cause, not that the reference is not ready"
-    assert "was rejected" in empty.message(key)
-    empty.secret(TOKEN)
-    empty.run(6)
-    assert empty.states(key) == SETTLED

@@ -355,7 +355,10 @@ class RoleExternal:
                 raise
         if held == 0:
             return
-        count = "it can't be told whether members have it" if held is None else f"{held} members have it"
+        if held is None:
+            count = "it can't be told whether members have it"
+        else:
+            count = f"{held} members have it" if held > 1 else "a member has it"
         msg = (
             f"role {role_id} ({raw.get('name')}) is not deleted, because {count}: to delete it all the same, set "
             f"spec.forProvider.allowDelete: true{why}"

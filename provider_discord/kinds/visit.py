@@ -208,7 +208,7 @@ class Visit:
         """Return the error that says that the bot must be invited, and by which link."""
         msg = (
             f"the bot is not in guild {guild_id}; somebody who may manage the guild can add it: "
-            f"{self.invite(guild_id)} ; Discord says: {why}"
+            f"{self.invite(guild_id)} : Discord says: {why}"
         )
         return Blocked(self.with_way_out(msg), reason="NotInGuild")
 
@@ -229,8 +229,11 @@ class Visit:
             raise Blocked(self.with_way_out(str(error)), reason=error.reason, field=error.field) from error
 
     def with_way_out(self, message: str) -> str:
-        """Add, for an object that is being deleted, how it can go without Discord."""
-        return f"{LET_GO}; {message}" if self.mr.deleting else message
+        """Add, for an object that is being deleted, how it can go without Discord; Discord's reason stays last."""
+        if not self.mr.deleting:
+            return message
+        head, mark, reason = message.rpartition("Discord says: ")
+        return f"{head.rstrip(' :;')}; {LET_GO}: {mark}{reason}" if mark else f"{message}; {LET_GO}"
 
     def doubt_member(self, guild_id: str) -> None:
         """Have the bot's own member read again with the next look, since something was refused on its account.

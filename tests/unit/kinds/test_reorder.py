@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import Blocked
-from provider_discord.simulator import BadEntry, NewRole, Permission, Positions
+from provider_discord.simulator import BadEntry, Effect, NewRole, Permission, Positions
 
 if TYPE_CHECKING:
     from tests.unit.kinds.conftest import Thing, World
@@ -129,6 +130,34 @@ def test_a_role_above_the_bot_is_said_and_spoils_nothing(world: World, bad_entry
         above.reconcile()
     _settle(things)
     assert _role_order(world)[-2:] == ["high", "low"]
+
+
+def test_a_refused_batch_is_sent_again_in_parts_and_the_order_comes_all_the_same(world: World) -> None:
+    names = list("abcdef")
+    things = [world.channel(name, position=-ord(name) + 200) for name in names]
+    for thing in things:
+        thing.reconcile()
+    world.discord.add_fault(Effect.STATUS, status=400, method="PATCH", route=_BULK_CHANNELS)
+    _settle(things)
+    assert _channel_order(world) == names[::-1]
+    assert len(world.requests(status=400)) == 1
+
+
+def test_when_every_batch_is_refused_each_object_says_so_and_the_requests_end(world: World) -> None:
+    things = [world.channel(name, position=-ord(name) + 200) for name in "abcdef"]
+    for thing in things:
+        thing.reconcile()
+    world.discord.add_fault(Effect.STATUS, status=400, method="PATCH", route=_BULK_CHANNELS, times=0)
+    for _ in range(3):
+        for thing in things:
+            with contextlib.suppress(Blocked):
+                thing.reconcile()
+    mark = world.mark()
+    for thing in things:
+        with pytest.raises(Blocked, match="can't be moved"):
+            thing.reconcile()
+    assert world.writes_since(mark) == []
+    assert len(world.requests(status=400)) <= 20
 
 
 def test_many_workers_make_and_order_a_guild_without_getting_into_each_others_way(world: World) -> None:

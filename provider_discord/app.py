@@ -2,8 +2,8 @@
 
 Nothing else knows more than its own room. What a part needs is handed to it, clocks and constants included, so
 that the same process runs scaled in whole-system tests. A copy that does not lead keeps its caches warm and does
-nothing else; one that loses its lease ends, as Crossplane's do, because a process that starts anew is easier to
-trust than one that carries on.
+nothing else. One that loses its lease, because the API server was away, starts no further pass and no further
+request; it goes on when it leads again, and needs no restart for that.
 """
 
 from __future__ import annotations
@@ -118,7 +118,6 @@ class App:
         self._now: Callable[[], float] = time.monotonic
         self._rand = random.SystemRandom().random
         self._born = _wall()
-        self._lease_lost = threading.Event()
         self._controller: Controller | None = None
 
         resources = (resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE), *RESOURCES)
@@ -187,7 +186,7 @@ class App:
             now=self._now,
             wall=_wall,
             on_started=self._lead,
-            on_stopped=self._lease_lost.set,
+            on_stopped=lambda: log.warning("the lease is lost; nothing is done until this copy leads again"),
             metrics=self.metrics,
         )
 
@@ -285,7 +284,7 @@ class App:
     # Run.
 
     def run(self, stop: threading.Event) -> int:
-        """Run until ``stop`` is set or the lease is lost; return the exit code.
+        """Run until ``stop`` is set; return the exit code.
 
         Raises:
             StartError: A port is taken.
@@ -307,10 +306,7 @@ class App:
         )
         try:
             self._start()
-            while not stop.wait(0.2):
-                if self._lease_lost.is_set():
-                    log.error("the lease is lost; another copy may lead now, so this one ends")
-                    return 1
+            stop.wait()
             log.info("stopping")
             return 0
         finally:
@@ -319,7 +315,7 @@ class App:
 
     def leads(self) -> bool:
         """Tell whether this process may write now."""
-        return self._elector is None or (not self._lease_lost.is_set() and self._elector.holds(self._now()))
+        return self._elector is None or self._elector.holds(self._now())
 
     def _start(self) -> None:
         assert self._controller is not None

@@ -446,9 +446,9 @@ def _answers(control: ControlClient) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child: SIGINT, as Ctrl-C would, then by force."""
+    """End a child: politely, as Kubernetes does, then by force."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:

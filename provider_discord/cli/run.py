@@ -145,8 +145,7 @@ def run(
     """Run the provider (the default command).
 
     Watches Guild, Channel, Role and ProviderConfig objects and makes Discord match them. Ctrl-C or SIGTERM lets
-    running requests finish, gives the Lease back and ends with exit code 0. Exit code 1: it could not start, or
-    lost its Lease.
+    running requests finish, gives the Lease back and ends with exit code 0. Exit code 1: it could not start.
     """
     faulthandler.enable()
     configure(json=log_format is LogFormat.JSON, debug=debug)
@@ -178,7 +177,8 @@ def _serve(config: AppConfig) -> int:
         if stop.is_set() and signum == signal.SIGINT:
             sys.stderr.write("stopped at once, on the second Ctrl-C\n")
             os._exit(130)
-        stop.set()
+        # In a thread of its own: a handler runs in the main thread, which may be holding the event's lock.
+        threading.Thread(target=stop.set, name="stop").start()
 
     previous: dict[int, Any] = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
     try:

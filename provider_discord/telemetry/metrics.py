@@ -85,11 +85,6 @@ class Metrics:
             ["provider_config"],
             registry=registry,
         )
-        self.guilds_held = Gauge(
-            "provider_discord_guilds_held",
-            "Guilds in which nothing is put back until somebody releases the hold.",
-            registry=registry,
-        )
         self.resource_exists = Gauge(
             "crossplane_managed_resource_exists", "Managed resources.", ["gvk"], registry=registry
         )

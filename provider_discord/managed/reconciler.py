@@ -142,9 +142,9 @@ class Reconciler:
             case Unreachable():
                 # The status cannot be written either.
                 p.log.warning("the API server cannot be reached", step=step.name, cause=str(error))
-                return results.failed()
+                return _retry(error)
             case ManagedError() | KubeError():
-                return self._say(p, step, error, reason=step.reason, then=_retry(error.retry_after))
+                return self._say(p, step, error, reason=step.reason, then=_retry(error))
             case _:
                 return self._panicked(p, step, error)
 
@@ -177,7 +177,7 @@ class Reconciler:
             return results.after(p.tools.timings.settle_seconds)
         except KubeError as cause:
             p.log.warning("could not write the status", cause=str(cause))
-            return results.failed()
+            return _retry(cause)
         return then
 
 
@@ -185,5 +185,13 @@ def _wait(retry_after: float | None) -> Result:
     return results.requeue() if retry_after is None else results.after(retry_after)
 
 
-def _retry(retry_after: float | None) -> Result:
-    return results.failed() if retry_after is None else results.after(retry_after, failed=True)
+def _retry(error: ManagedError | KubeError) -> Result:
+    """Return when to try again, and how urgently.
+
+    Trouble of the API server's must cost nothing outside: these tries may be as many as they like, they look at
+    what a poll would look at, which is read once a poll.
+    """
+    priority = Priority.POLL if isinstance(error, KubeError) else Priority.RETRY
+    if error.retry_after is None:
+        return results.failed(priority=priority)
+    return results.after(error.retry_after, failed=True, priority=priority)

@@ -46,10 +46,10 @@ def poll(seconds: float) -> Result:
     return Result(requeue_after_seconds=seconds, priority=Priority.POLL, outcome=Outcome.REQUEUE_AFTER)
 
 
-def after(seconds: float, *, failed: bool = False) -> Result:
+def after(seconds: float, *, failed: bool = False, priority: Priority = Priority.RETRY) -> Result:
     """Look again at a known time; `failed` keeps the backoff where it is and counts as an error."""
     outcome = Outcome.ERROR if failed else Outcome.REQUEUE_AFTER
-    return Result(requeue_after_seconds=seconds, forget=not failed, outcome=outcome)
+    return Result(requeue_after_seconds=seconds, forget=not failed, outcome=outcome, priority=priority)
 
 
 def requeue(*, anew: bool = False) -> Result:
@@ -60,6 +60,6 @@ def requeue(*, anew: bool = False) -> Result:
     return Result(rate_limited=True, forget=anew, outcome=Outcome.REQUEUE)
 
 
-def failed() -> Result:
+def failed(*, priority: Priority = Priority.RETRY) -> Result:
     """Look again after the backoff, because something is wrong."""
-    return Result(rate_limited=True, forget=False, outcome=Outcome.ERROR)
+    return Result(rate_limited=True, forget=False, outcome=Outcome.ERROR, priority=priority)

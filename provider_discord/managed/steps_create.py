@@ -56,6 +56,8 @@ def _resolve(p: Pass, opened: OpenAttempt) -> tuple[OpenAttempt, Resolution]:
 def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | None:
     name = resolution.external_name or ""
     p.claim_new(name)
+    if opened.attempt.id:  # Found once is enough, should it take more tries to persist it.
+        p.tools.memory.created[p.mr.uid] = (opened.attempt.id, name)
     p.tools.checkpoint("resolve.found")
     p.persist_critical(
         {**attempts.succeeded(name, _not_before(opened, p.tools.wall())), **resolution.annotations}

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from provider_discord.kube.errors import Forbidden, ServerError
+from provider_discord.kube.errors import Forbidden, ServerError, Unreachable
 from provider_discord.kube.resource import Key
+from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
 from provider_discord.managed.errors import Blocked, ExternalFailure, Paused, Waiting
-from provider_discord.managed.external import Change
-from tests.unit.managed.managed_world import CONFIGS, PLACES, SETTLED, THINGS, USAGES, World
+from provider_discord.managed.external import Change, PassContext
+from provider_discord.managed.resource import ManagedResource
+from tests.unit.managed.managed_world import CONFIGS, PLACES, SETTLED, THINGS, USAGES, CloudConnector, World
 
 
 def calls(world: World) -> set[str]:
@@ -337,6 +339,30 @@ def test_conflicts_and_server_errors_of_the_api_server_are_survived(world: World
     world.run(30)
     assert world.states(key) == SETTLED
     assert len(world.cloud.objects) == 1
+
+
+@pytest.mark.parametrize("error", [Unreachable("no answer"), ServerError(status=500, message="etcd")])
+def test_tries_while_the_api_server_is_in_trouble_look_at_what_a_poll_looks_at(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """However many they are: a look at Discord costs requests, unless it is a poll's."""
+    key = world.thing(size=1)
+    world.run(40)
+    seen: list[Priority] = []
+    connect = CloudConnector.connect
+
+    def connected(self: CloudConnector, mr: ManagedResource, session: Any, context: PassContext) -> Any:
+        seen.append(context.priority)
+        return connect(self, mr, session, context)
+
+    monkeypatch.setattr(CloudConnector, "connect", connected)
+    world.fail("status", error, times=6)
+    world.set_field(key, "size", 2)
+    world.run(200)
+    assert world.states(key) == SETTLED
+    assert seen[0] is Priority.CHANGE
+    assert len(seen) > 6
+    assert set(seen[1:]) == {Priority.POLL}
 
 
 def test_a_missing_right_on_usages_is_said(world: World) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import click
+import typer
 
 from provider_discord.managed.meta import parse_go_duration
 
 
-class Duration(click.ParamType[float]):
-    """A click type that turns a Go duration into seconds."""
+def duration(value: str | float) -> float:
+    """Return the seconds of a Go duration; a number is seconds already.
 
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds; fails with a message that shows the form."""
-        if isinstance(value, float):
-            return value
-        seconds = parse_go_duration(str(value))
-        if seconds is None:
-            self.fail(f"{value!r} is no duration; write 1m, 30s, 1h30m or 500ms", param, ctx)
-        return seconds
+    Raises:
+        typer.BadParameter: It is none; the message shows the form.
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    seconds = parse_go_duration(value)
+    if seconds is None:
+        msg = f"{value!r} is no duration; write 1m, 30s, 1h30m or 500ms"
+        raise typer.BadParameter(msg)
+    return seconds

@@ -37,7 +37,7 @@ def build(commands: Iterable[str] = COMMANDS) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
+        rich_markup_mode=None,  # Its tables cut the names of options short on a narrow terminal.
     )
     cli.callback()(_root)
     for name in commands:

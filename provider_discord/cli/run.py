@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from provider_discord.app import App, AppConfig, StartError, in_cluster
-from provider_discord.cli.durations import Duration
+from provider_discord.cli.durations import duration
 from provider_discord.kube.errors import KubeConfigError
 from provider_discord.telemetry.logs import configure
 from provider_discord.timings import Timings
@@ -48,7 +48,7 @@ def run(
         typer.Option(
             "--poll",
             "-p",
-            parser=Duration(),
+            parser=duration,
             envvar="POLL",
             metavar="DURATION",
             help="How often each object is checked for drift, e.g. 1m or 30s.",
@@ -65,7 +65,7 @@ def run(
         typer.Option(
             "--sync",
             "-s",
-            parser=Duration(),
+            parser=duration,
             envvar="SYNC",
             metavar="DURATION",
             help="Accepted for compatibility: only --poll finds drift (as in every Crossplane provider).",
@@ -74,10 +74,10 @@ def run(
     poll_state_metric: Annotated[
         float,
         typer.Option(
-            parser=Duration(),
+            parser=duration,
             envvar="POLL_STATE_METRIC",
             metavar="DURATION",
-            help="How often the gauges of resources are refreshed.",
+            help="Accepted for compatibility: gauges are fresh at each scrape.",
         ),
     ] = "5s",  # type: ignore[assignment]
     max_reconcile_rate: Annotated[
@@ -129,7 +129,7 @@ def run(
         typer.Option(
             "--enable-management-policies/--no-enable-management-policies",
             envvar="ENABLE_MANAGEMENT_POLICIES",
-            help="Honour spec.managementPolicies.",
+            help="Accepted for compatibility: spec.managementPolicies is always honoured.",
         ),
     ] = True,
     log_format: Annotated[

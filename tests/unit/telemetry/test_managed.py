@@ -1,0 +1,85 @@
+"""What dashboards see of managed resources."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from provider_discord.kube.resource import Key, Resource
+from provider_discord.managed.metrics import ManagedMetrics
+from provider_discord.managed.results import Outcome
+from provider_discord.telemetry.managed import ManagedInstruments
+from provider_discord.telemetry.metrics import Metrics
+
+CHANNELS = Resource("channel.discord.crossplane.io", "v1alpha1", "channels", "Channel", namespaced=True)
+
+
+class World:
+    """Instruments over a cluster that holds `objects` channels."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self.metrics = Metrics()
+        self.instruments = ManagedInstruments(
+            self.metrics, counts={CHANNELS: lambda: self.objects}, workers=10
+        )
+        self.as_protocol: ManagedMetrics = self.instruments
+
+    def value(self, series: str) -> float | None:
+        self.instruments.refresh()
+        text = self.metrics.render().decode()
+        found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else None
+
+    def resources(self, ready: str, synced: str) -> float | None:
+        return self.value(
+            f'provider_discord_resources_total{{kind="Channel",ready="{ready}",synced="{synced}"}}'
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_two_objects_of_one_name_in_two_namespaces_count_twice(world: World) -> None:
+    world.objects = 2
+    for namespace in ("a", "b"):
+        world.instruments.state(CHANNELS, Key(namespace, "general"), exists=True, ready=True, synced=True)
+    assert world.resources("True", "True") == 2
+
+
+def test_an_object_nobody_has_looked_at_counts_as_unknown(world: World) -> None:
+    world.objects = 3
+    world.instruments.state(CHANNELS, Key("a", "general"), exists=True, ready=True, synced=False)
+    assert world.resources("True", "False") == 1
+    assert world.resources("Unknown", "Unknown") == 2
+    gvk = 'gvk="channel.discord.crossplane.io/v1alpha1, Kind=Channel"'
+    assert world.value(f"crossplane_managed_resource_exists{{{gvk}}}") == 3
+    assert world.value(f"crossplane_managed_resource_ready{{{gvk}}}") == 1
+    assert world.value(f"crossplane_managed_resource_synced{{{gvk}}}") == 0
+
+
+def test_an_object_that_is_gone_is_no_longer_counted(world: World) -> None:
+    world.instruments.state(CHANNELS, Key("a", "general"), exists=True, ready=True, synced=True)
+    world.instruments.forgotten(CHANNELS, Key("a", "general"))
+    assert world.resources("True", "True") == 0
+
+
+def test_reconciles_are_counted_by_result_under_crossplanes_name(world: World) -> None:
+    world.instruments.reconciled(CHANNELS, Outcome.ERROR, seconds=0.1)
+    controller = 'controller="managed/channel.channel.discord.crossplane.io"'
+    assert world.value(f'controller_runtime_reconcile_total{{{controller},result="error"}}') == 1
+    assert world.value(f"controller_runtime_reconcile_errors_total{{{controller}}}") == 1
+    assert world.value(f'controller_runtime_reconcile_total{{{controller},result="success"}}') == 0
+
+
+def test_a_config_that_is_gone_takes_its_series_along(world: World) -> None:
+    series = 'provider_discord_token_valid{provider_config="default"}'
+    world.instruments.token("default", valid=False)
+    assert world.value(series) == 0
+    world.instruments.token("default", valid=True)
+    assert world.value(series) == 1
+    world.instruments.token("default", valid=None)
+    assert world.value(series) is None

@@ -330,6 +330,7 @@ class App:
 
     def _lead(self) -> None:
         self._born = _wall()
+        self._sessions.look_anew()
 
     def _stop(self) -> None:
         """Let passes finish, then give everything back; in the reverse order of the start."""

@@ -224,6 +224,12 @@ class SnapshotCache:
         with self._lock:
             self._entries.setdefault(guild_id, _Entry()).invalid_before = self._now()
 
+    def invalidate_all(self) -> None:
+        """Do so for every guild: somebody else may have written in our name."""
+        with self._lock:
+            for entry in self._entries.values():
+                entry.invalid_before = self._now()
+
     def invalidate_member(self, guild_id: str) -> None:
         """Read the bot's own member again with the next refresh, and let there be one.
 

@@ -252,6 +252,13 @@ class DiscordSessions:
         if unused:
             connection.client.close(_CLOSE_GRACE_SECONDS)
 
+    def look_anew(self) -> None:
+        """Trust no picture of a guild from before now: another copy of this program may have led meanwhile."""
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            connection.snapshots.invalidate_all()
+
     def close_all(self) -> None:
         """Close every client, at the end of the process."""
         with self._lock:

@@ -29,6 +29,10 @@ def unsettled_create(p: Pass) -> Result | None:
     if attempts.settled_by_human(opened, p.mr.external_name):
         p.persist(attempts.succeeded(p.mr.external_name or "", _not_before(opened, p.tools.wall())))
         return None
+    if opened.attempt.id and p.tools.memory.failed.get(p.mr.uid) == opened.attempt.id:
+        p.persist(attempts.failed(_not_before(opened, p.tools.wall())))
+        _settled(p)
+        return None
     p.check_leading()
     p.tools.checkpoint("resolve.before")
     looked_at = p.tools.wall()
@@ -149,7 +153,9 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
         _leave_open(p, opened, cause.ended)
         raise
     except ManagedError:
+        p.tools.memory.failed[p.mr.uid] = attempt.id
         p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())))
+        p.tools.memory.failed.pop(p.mr.uid, None)
         p.tools.checkpoint("create.failed")
         raise
     except Exception:
@@ -189,8 +195,10 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
 
 
 def _settled(p: Pass) -> None:
-    p.tools.memory.created.pop(p.mr.uid, None)
-    p.tools.memory.ended.pop(p.mr.uid, None)
+    memory, uid = p.tools.memory, p.mr.uid
+    memory.created.pop(uid, None)
+    memory.failed.pop(uid, None)
+    memory.ended.pop(uid, None)
 
 
 def _not_before(opened: OpenAttempt, at: datetime) -> datetime:

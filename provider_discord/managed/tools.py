@@ -56,6 +56,7 @@ class Memory:
         settling: The generation whose update is on its way: what still differs is no drift.
         ended: When a create that this process sent ended without an outcome, by the attempt's id.
         created: What a create made whose success could not be persisted: (attempt id, external name).
+        failed: The attempt that made nothing for certain, until that is persisted.
         deleted: Whose external resource was deleted by this process: another delete is a repetition.
         observed_at: When nothing differed last (monotonic).
     """
@@ -65,13 +66,21 @@ class Memory:
         self.settling: dict[str, int] = {}
         self.ended: dict[str, tuple[str, datetime]] = {}
         self.created: dict[str, tuple[str, str]] = {}
+        self.failed: dict[str, str] = {}
         self.deleted: dict[str, bool] = {}
         self.observed_at: dict[str, float] = {}
 
     def forget(self, uid: str) -> None:
         """Drop everything about an object that is gone."""
         with self._lock:
-            for table in (self.settling, self.ended, self.created, self.deleted, self.observed_at):
+            for table in (
+                self.settling,
+                self.ended,
+                self.created,
+                self.failed,
+                self.deleted,
+                self.observed_at,
+            ):
                 table.pop(uid, None)
 
 

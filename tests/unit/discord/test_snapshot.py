@@ -123,10 +123,13 @@ def test_a_403_has_the_member_read_again(cache: SnapshotCache, reader: Reader, c
     assert reader.calls == ["guild", "channels", "member"]
 
 
-def test_invalidate_makes_the_next_get_refresh(cache: SnapshotCache, reader: Reader, clock: Clock) -> None:
+@pytest.mark.parametrize("invalidate", [lambda c: c.invalidate(GUILD), lambda c: c.invalidate_all()])
+def test_invalidate_makes_the_next_get_refresh(
+    cache: SnapshotCache, reader: Reader, clock: Clock, invalidate: Callable[[SnapshotCache], None]
+) -> None:
     cache.get(GUILD, options=USER)
     clock.now += 0.1
-    cache.invalidate(GUILD)
+    invalidate(cache)
     reader.calls.clear()
     cache.get(GUILD, options=USER)
     assert reader.calls == ["guild", "channels"]

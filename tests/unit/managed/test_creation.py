@@ -314,6 +314,27 @@ def test_an_end_that_cannot_be_recorded_is_remembered(world: World) -> None:
     assert creates(world) == 2
 
 
+def test_a_failure_that_cannot_be_recorded_is_remembered(world: World) -> None:
+    """So nobody has to look for what cannot be there, nor to wait before it is tried again."""
+    key = world.thing()
+    failing = [8]
+
+    def outage(verb: str, resource: Resource, _key: Key) -> None:
+        pending = world.annotation(key, meta.CREATE_PENDING)
+        if verb in {"replace", "status"} and resource == THINGS and pending and failing[0]:
+            failing[0] -= 1
+            msg = "down"
+            raise Unreachable(msg)
+
+    world.api.hooks.append(outage)
+    world.cloud.on_create = "fail"
+    world.run(25)
+    assert failing == [0]
+    assert world.states(key) == SETTLED
+    assert creates(world) == 2
+    assert ("resolve", "a") not in world.cloud.calls
+
+
 def test_a_refusal_costs_no_annotation_and_is_polled(world: World) -> None:
     world.cloud.refusal = Blocked("channel 7 has that name", reason="SameNameExists")
     key = world.thing()

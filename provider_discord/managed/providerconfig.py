@@ -377,12 +377,11 @@ class ProviderConfigs:
         state = self._gate.drop(name)
         if state is not None and state.session is not None:
             self._retire(state.session)
+        if state is None:
+            return  # It never was: whoever waits goes on waiting for it.
         # They say in their conditions that the config is gone.
-        waiting = self._gate.take_waiting(name, Hindrance)
-        if waiting and state is not None:
-            self.wake.objects(waiting)
-        if state is not None:
-            self.wake.users(name)
+        self.wake.objects(self._gate.take_waiting(name, Hindrance))
+        self.wake.users(name)
 
     def _write(self, config: Obj) -> Obj:
         written = self._access.replace(self.resource, config)

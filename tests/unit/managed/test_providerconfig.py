@@ -268,6 +268,15 @@ def test_a_missing_config_is_named_and_its_arrival_wakes(empty: World) -> None:
     assert empty.states(key) == SETTLED
 
 
+def test_those_that_wait_for_a_config_are_not_forgotten_before_it_arrives(empty: World) -> None:
+    """Their usages have the absent config looked at, seconds after they have begun to wait for it."""
+    keys = [empty.thing(f"a{number}") for number in range(20)]
+    empty.run(5)
+    empty.configure()
+    empty.run(1)
+    assert [empty.states(key) for key in keys] == [SETTLED] * len(keys)
+
+
 def test_both_kinds_of_reference_mean_the_one_config(world: World) -> None:
     for kind in ("ProviderConfig", "ClusterProviderConfig"):
         key = world.thing(kind.lower(), spec={"providerConfigRef": {"kind": kind, "name": "default"}})

@@ -67,7 +67,7 @@ class ChannelExternal:
             return Observation(exists=False)
         guild_id = visit.guild_id()
         parameters = self._parameters(mr)
-        snapshot = visit.look(guild_id)
+        snapshot = self._with_parent(parameters, visit.look(guild_id))
         adopted: str | None = None
         raw = None if mr.external_name is None else self._find(snapshot, mr.external_name)
         if raw is None and not mr.deleting:
@@ -107,7 +107,8 @@ class ChannelExternal:
         self._same_name(parameters, snapshot, creating=True)
         body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=visit.bot_id)
         self._foresee(body, {}, snapshot)
-        with translated(f"creating channel {parameters.name}", terms=TERMS):
+        needed = channel_plan.lacking_feature(parameters.type, snapshot)
+        with translated(f"creating channel {parameters.name}{needed}", terms=TERMS):
             try:
                 raw = visit.client.create_channel(guild_id, body, options=visit.options(attempt=attempt))
             except discord.Forbidden:
@@ -200,6 +201,13 @@ class ChannelExternal:
             if mr.deleting:
                 return None
             raise
+
+    def _with_parent(self, parameters: ChannelParameters | None, snapshot: GuildSnapshot) -> GuildSnapshot:
+        """Look again if the wanted parent is missing: somebody may have just made it. A poll comes again by itself."""
+        wanted = parameters.parent_id if parameters is not None else None
+        if not wanted or wanted in snapshot.channels or self._visit.polling:
+            return snapshot
+        return self._visit.look(snapshot.guild_id, decisive=True)
 
     def _find(self, snapshot: GuildSnapshot, channel_id: str) -> Json | None:
         visit = self._visit

@@ -8,7 +8,7 @@ bits are ours, tags that keep their ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ Json = Mapping[str, Any]
 TAGS_ANNOTATION: Final = "discord.crossplane.io/tags"
 TERMS: Final = {**table.terms_of(ChannelParameters), "flags": "flags"}
 _OWN: Final = frozenset({"name"})
+_FEATURES: Final = {ChannelType.ANNOUNCEMENT: "NEWS", ChannelType.STAGE: "COMMUNITY"}
 _FLAG_FIELDS: Final = {
     field.attribute: field for field in fields_of(ChannelParameters) if field.attribute in CHANNEL_FLAGS
 }
@@ -65,6 +66,17 @@ def channel_type_of(raw: Json) -> ChannelType | None:
 def convertible(one: ChannelType, other: ChannelType) -> bool:
     """Tell whether Discord can turn a channel of one type into the other."""
     return one is other or any(one in types and other in types for types in SAME_CLASS_TYPES)
+
+
+def lacking_feature(kind: ChannelType | None, snapshot: GuildSnapshot) -> str:
+    """Return a remark on a type of channel that the guild does not have yet, "" if there is nothing to remark.
+
+    Discord's own refusal only lists the numbers of the other types (Discord docs, resources/guild, "Guild Features").
+    """
+    feature = _FEATURES.get(kind) if kind is not None else None
+    if kind is None or feature is None or feature in (snapshot.guild.get("features") or ()):
+        return ""
+    return f" (a guild has {kind.word} channels once it is a Community: set community: true on its Guild)"
 
 
 def plan_update(
@@ -148,7 +160,6 @@ def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_i
     parent = parent_of(parameters, {}, snapshot=snapshot)
     if parameters.parent_id:
         body["parent_id"] = parameters.parent_id
-    inherited = (parent or {}).get("permission_overwrites") or ()
     synced = (
         _overwrites(parameters, {}, snapshot=snapshot, bot_id=bot_id) if parameters.sync_permissions else None
     )
@@ -157,18 +168,25 @@ def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_i
     elif parameters.permission_overwrites is not None:
         policy = _policy(parameters)
         desired = _desired(parameters, snapshot=snapshot, bot_id=bot_id)
-        # Only some targets are declared: for the others the channel starts as Discord would start it.
-        start = inherited if policy is overwrites.Policy.DECLARED else ()
+        # Only some targets are declared: for the others the channel starts as its category is.
+        start = _inherited(parameters, parent) if policy is overwrites.Policy.DECLARED else ()
         body["permission_overwrites"] = list(overwrites.plan(desired, start, policy=policy).target)
-    if parameters.available_tags:
-        body["available_tags"] = [tag.to_discord() for tag in parameters.available_tags]
+    tag_plan = _tags(parameters, {}, None)
+    if tag_plan is not None and tag_plan.body:
+        body["available_tags"] = list(tag_plan.body)
+    flags = sum(bit for attribute, bit in CHANNEL_FLAGS.items() if getattr(parameters, attribute))
+    if flags:
+        # Documented for PATCH alone; where Discord passes over it here, the first look puts it right.
+        body["flags"] = flags
     if parameters.default_reaction_emoji is not None and parameters.default_reaction_emoji.to_discord():
         body["default_reaction_emoji"] = parameters.default_reaction_emoji.to_discord()
     return body
 
 
 def parent_of(parameters: ChannelParameters | None, raw: Json, *, snapshot: GuildSnapshot) -> Json | None:
-    """Return the category that the channel is or shall be under; None for none, or one that is not listed.
+    """Return the category that the channel is or shall be under; None for none, or one that the bot can't see.
+
+    A hidden category may be listed, with overwrites that are an invention; what is built on them would be too.
 
     Raises:
         Blocked: The manifest names something that is no category.
@@ -179,7 +197,7 @@ def parent_of(parameters: ChannelParameters | None, raw: Json, *, snapshot: Guil
     if wanted and parent is not None and parent.get("type") != ChannelType.CATEGORY:
         msg = f"spec.forProvider.parentId: {wanted} is not a category"
         raise Blocked(msg, reason="InvalidField", field="forProvider.parentId")
-    return parent
+    return None if parent is None or is_hidden(parent) else parent
 
 
 def tags_memory(parameters: ChannelParameters, raw: Json, remembered: str | None) -> dict[str, str | None]:
@@ -200,7 +218,7 @@ def effective_overwrites(body: Json, raw: Json, *, snapshot: GuildSnapshot) -> l
         return list(body["permission_overwrites"])
     if raw:
         return list(raw.get("permission_overwrites") or ())
-    parent = snapshot.channels.get(str(body.get("parent_id") or ""))
+    parent = _shown_parent(body, snapshot)
     return list((parent or {}).get("permission_overwrites") or ())
 
 
@@ -213,7 +231,7 @@ def status(raw: Json, *, snapshot: GuildSnapshot) -> dict[str, Any]:
     if kind is not None:
         shown["typeName"] = kind.word
     parent_id = str(raw.get("parent_id") or "")
-    parent = snapshot.channels.get(parent_id)
+    parent = _shown_parent(raw, snapshot)
     if parent_id:
         shown["parentId"] = parent_id
     if parent is not None:
@@ -308,6 +326,28 @@ def _overwrites(
     return overwrites.plan(desired, observed, policy=_policy(parameters), labels=labels)
 
 
+def _inherited(parameters: ChannelParameters, parent: Json | None) -> Sequence[Json]:
+    """Return the overwrites that a new channel takes from its category, for targets that are not declared.
+
+    Raises:
+        Blocked: The bot can't see the category: without its overwrites a private channel would begin as a public one.
+    """
+    if parent is None and parameters.parent_id:
+        msg = (
+            f"spec.forProvider.overwritePolicy: Declared starts from the overwrites of the parent "
+            f"{parameters.parent_id}, which the bot can't see: give the bot View Channel there, or list all overwrites "
+            f"with overwritePolicy: Authoritative"
+        )
+        raise Blocked(msg, reason="InvalidField", field="forProvider.overwritePolicy")
+    return (parent or {}).get("permission_overwrites") or ()
+
+
+def _shown_parent(raw: Json, snapshot: GuildSnapshot) -> Json | None:
+    """Return the parent that a channel or body names, if the bot can see it."""
+    parent = snapshot.channels.get(str(raw.get("parent_id") or ""))
+    return None if parent is None or is_hidden(parent) else parent
+
+
 Difference = tuple[FieldDiff, str, Any]
 
 
@@ -334,10 +374,19 @@ def _reaction(parameters: ChannelParameters, raw: Json) -> list[Difference]:
     if wanted is not None and wanted["emoji_id"]:
         now["emoji_name"] = None  # Discord may tell a custom emoji's name beside its id.
     seen = now if any(now.values()) else None
-    if seen == wanted:
+    if _same_emoji(seen, wanted):
         return []
     diff = FieldDiff("defaultReactionEmoji", _emoji(seen), _emoji(wanted))
     return [(diff, "default_reaction_emoji", wanted)]
+
+
+def _same_emoji(one: Json | None, other: Json | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    (one_name, one_id), (other_name, other_id) = (
+        (tags.plain_emoji(emoji["emoji_name"]), emoji["emoji_id"]) for emoji in (one, other)
+    )
+    return (one_name, one_id) == (other_name, other_id)
 
 
 def _emoji(value: Json | None) -> str:

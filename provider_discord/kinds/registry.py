@@ -26,6 +26,13 @@ def resource_of(definition: KindDefinition) -> Resource:
     )
 
 
+_CONCERNS_REFERRERS: Final[Mapping[str, tuple[str, ...]]] = {
+    # Some types of channel exist only where the guild has a feature.
+    GUILD.kind: ("features",),
+    # Channels in a category may be synced with it.
+    CHANNEL.kind: ("permissionOverwrites",),
+}
+
 RESOURCES: Final = tuple(resource_of(definition) for definition in MANAGED_KINDS)
 """The coordinates of every managed kind; its stores are what ``Siblings`` indexes."""
 
@@ -57,6 +64,7 @@ def managed_kinds(equipment: Equipment) -> tuple[ManagedKind, ...]:
                 for one in definition.references
             ),
             is_external_name=is_snowflake,
+            concerns_referrers=_CONCERNS_REFERRERS.get(definition.kind, ()),
         )
         for definition in MANAGED_KINDS
     )

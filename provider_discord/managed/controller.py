@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -265,10 +265,14 @@ class Controller:
             self._queue.add(Item(resource, claim.key), priority=Priority.RETRY)
 
     def _wake_referrers(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
-        possible = self._tools.kinds[resource].is_external_name
+        kind = self._tools.kinds[resource]
 
-        def seen(obj: Obj | None) -> tuple[str | None, dict[str, str]]:
-            return (None, {}) if obj is None else (external_name_of(obj, possible), meta.labels_of(obj))
+        def seen(obj: Obj | None) -> tuple[Any, ...]:
+            shown = ((obj or {}).get("status") or {}).get("atProvider") or {}
+            concerns = [shown.get(field) for field in kind.concerns_referrers]
+            if obj is None:
+                return None, {}, concerns
+            return external_name_of(obj, kind.is_external_name), meta.labels_of(obj), concerns
 
         if seen(old) != seen(new):
             self._wake(self._index.referrers(resource, key))

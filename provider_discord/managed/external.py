@@ -211,3 +211,6 @@ class ManagedKind:
     references: tuple[ReferenceField, ...] = ()
     is_external_name: Any = None
     """Callable[[str], bool]: False for a name that cannot be an id, which then counts as absent; None: any."""
+    concerns_referrers: tuple[str, ...] = ()
+    """Fields of ``status.atProvider``: who refers to the object is looked at again when one of them changes, as when
+    its external name does."""

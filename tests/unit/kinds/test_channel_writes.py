@@ -10,7 +10,7 @@ from provider_discord.kinds.session import INVITED_WITH
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import AmbiguousCreate, Blocked, Waiting
 from provider_discord.managed.external import Change, Verdict
-from provider_discord.simulator import Effect, Fault, LimitsConfig, Permission
+from provider_discord.simulator import Effect, Fault, HiddenList, LimitsConfig, OnCreate, Permission
 
 if TYPE_CHECKING:
     from tests.unit.kinds.conftest import World
@@ -169,6 +169,92 @@ def test_permissions_cannot_be_synced_with_what_is_not_there(
     assert world.requests(writes=True) == []
 
 
+@pytest.mark.parametrize("hidden_list", list(HiddenList))
+def test_nothing_is_built_on_a_category_that_the_bot_cannot_see(
+    world: World, hidden_list: HiddenList
+) -> None:
+    """Its overwrites are unknown, or an invention: a channel made by them might be open to everyone."""
+    world.discord.set_behaviour(hidden_list=str(hidden_list))
+    world.discord.set_bot_permissions(INVITED_WITH)
+    helper = world.discord.create_role({"name": "helper"})
+    category = world.discord.create_channel({"name": "staff", "type": 4})
+    world.discord.hide_channel("staff")
+    world.advance(61)
+    ours = [{"roleId": helper["id"], "allow": SEND}]
+    thing = world.channel(
+        "plans", parentId=category["id"], overwritePolicy="Declared", permissionOverwrites=ours
+    )
+    with pytest.raises(Blocked, match="can't see") as refused:
+        thing.reconcile()
+    assert refused.value.field == "forProvider.overwritePolicy"
+    thing.spec(overwritePolicy=None, permissionOverwrites=None, syncPermissions=True)
+    with pytest.raises(Blocked, match="can't see its parent"):
+        thing.reconcile()
+    assert world.requests(writes=True) == []
+    made = world.discord.create_channel({"name": "plans", "type": 0, "parent_id": category["id"]})
+    world.discord.set_overwrite(made["id"], helper["id"], allow=VIEW)
+    world.discord.grant("provider-discord", helper["id"])
+    world.discord.hide_channel("staff")
+    world.advance(61)
+    thing.annotate({"crossplane.io/external-name": made["id"]}).spec(
+        syncPermissions=None, parentId=None, overwritePolicy=None
+    )
+    thing.observe()
+    assert ("permissionsSynced" in thing.at_provider) == (category["id"] in world.visible())
+
+
+def test_a_parent_that_was_just_made_is_looked_for_before_anything_is_refused(world: World) -> None:
+    world.channel("other").settle()
+    category = world.discord.create_channel({"name": "staff", "type": 4})
+    thing = world.channel("plans", parentId=category["id"], syncPermissions=True)
+    world.advance(3)
+    thing.settle()
+    assert world.discord.channel("plans")["parent_id"] == category["id"]
+
+
+def test_a_forum_is_created_with_its_flags_and_they_are_set_where_discord_passes_over_them(
+    world: World,
+) -> None:
+    for answer, writes in ((OnCreate.ACCEPTED, 1), (OnCreate.IGNORED, 2)):
+        world.discord.set_behaviour(flags_on_create=str(answer))
+        mark = world.mark()
+        thing = world.channel(f"help-{answer}", type="forum", requireTag=True, spoiler=False)
+        thing.settle()
+        assert len(world.writes_since(mark)) == writes
+        assert world.discord.channel(thing.id)["flags"] == 1 << 4
+        assert (thing.at_provider["requireTag"], thing.at_provider["spoiler"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ([{"name": "bug"}, {"name": "Bug "}, {"name": "bug"}], "have one name"),
+        ([{"name": f"t{number}"} for number in range(21)], "20"),
+    ],
+)
+def test_tags_are_checked_before_a_forum_is_created(
+    world: World, tags: list[dict[str, Any]], why: str
+) -> None:
+    thing = world.channel("help", type="forum", availableTags=tags)
+    with pytest.raises(Blocked, match=why) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "InvalidField"
+    assert world.requests(writes=True) == []
+
+
+def test_an_emoji_that_comes_back_without_its_selector_is_no_drift(world: World) -> None:
+    thing = world.channel("help", type="forum", defaultReactionEmoji={"emojiName": "\u2764\ufe0f"})
+    thing.settle()
+    world.discord.edit_channel("help", {"default_reaction_emoji": {"emoji_name": "\u2764"}})
+    world.advance(61)
+    mark = world.mark()
+    assert thing.observe(Priority.POLL).diff == ()
+    world.discord.edit_channel("help", {"default_reaction_emoji": {"emoji_name": "\U0001f41b"}})
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert len(world.writes_since(mark)) == 1
+
+
 def test_an_empty_parent_moves_the_channel_to_the_top(world: World) -> None:
     category = world.channel("staff", type="category")
     category.settle()
@@ -230,6 +316,20 @@ def test_a_renamed_tag_keeps_its_id_and_strangers_tags_stay(world: World) -> Non
     world.advance(61)
     thing.settle(Priority.POLL)
     assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("kind", ["announcement", "stage"])
+def test_a_type_that_the_guild_does_not_have_yet_is_explained(world: World, kind: str) -> None:
+    thing = world.channel("news", type=kind)
+    with pytest.raises(
+        Blocked,
+        match=rf"a guild has {kind} channels once it is a Community.*Discord refuses forProvider.type",
+    ):
+        thing.settle()
+    world.discord.set_guild(features=["COMMUNITY", "NEWS"])
+    world.advance(61)
+    thing.settle()
+    assert world.discord.channel("news")
 
 
 def test_every_type_settles_and_then_stays(world: World) -> None:

@@ -515,6 +515,7 @@ class World:
                 connector=CloudConnector(self.cloud, "Place"),
                 references=(home,),
                 is_external_name=str.isdigit,
+                concerns_referrers=("size",),
             ),
         }
         self.process = Process(self)

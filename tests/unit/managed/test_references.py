@@ -57,6 +57,20 @@ def test_a_remade_target_leaves_no_stale_id(world: World) -> None:
     assert world.states(key) == SETTLED
 
 
+def test_what_concerns_referrers_wakes_them(world: World) -> None:
+    """A category's permissions, say, which channels copy: they do not wait for their poll."""
+    place = world.thing("here", resource=PLACES, size=1)
+    world.thing(placeIdRef={"name": "here"})
+    world.run(40)
+    for change, woken in (({"size": 2}, True), ({"name": "there"}, False)):
+        (field, value), *_ = change.items()
+        world.set_field(place, field, value, resource=PLACES)
+        world.cloud.calls.clear()
+        world.run(1)
+        assert ("update", "here") in world.cloud.calls
+        assert (("observe", "a") in world.cloud.calls) is woken, field
+
+
 def test_a_value_in_the_spec_wins_unless_always(world: World) -> None:
     place = world.thing("here", resource=PLACES)
     given = world.thing("given", placeId="42", placeIdRef={"name": "here"})

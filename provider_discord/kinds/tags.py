@@ -105,6 +105,11 @@ def decode(text: str | None) -> dict[str, str]:
     return {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
 
 
+def plain_emoji(name: str | None) -> str:
+    """Return an emoji as it compares: without the selector of its coloured form; "" for none."""
+    return (name or "").replace(_SELECTOR, "")
+
+
 def _parse(desired: Iterable[ForumTag | Mapping[str, Any]]) -> list[ForumTag]:
     tags: list[ForumTag] = []
     seen: dict[str, int] = {}
@@ -226,7 +231,7 @@ def _settled(tag: Mapping[str, Any]) -> Raw:
 
 def _comparable(tag: Mapping[str, Any]) -> tuple[str, bool, str | None, str]:
     """Return what two equal tags have in common; the name that comes along with a custom emoji's id is none."""
-    emoji_name = "" if tag["emoji_id"] else (tag["emoji_name"] or "").replace(_SELECTOR, "")
+    emoji_name = "" if tag["emoji_id"] else plain_emoji(tag["emoji_name"])
     return _key(tag["name"]), tag["moderated"], tag["emoji_id"], emoji_name
 
 

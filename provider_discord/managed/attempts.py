@@ -56,6 +56,12 @@ def open_attempt(obj: Mapping[str, Any]) -> OpenAttempt | None:
     return _parse(record, fallback=started or created or _BEGINNING)
 
 
+def is_open_under(obj: Mapping[str, Any], attempt_id: str) -> bool:
+    """Tell whether the object's record still is that of this attempt: nobody has settled it, or begun another."""
+    record = meta.annotations_of(obj).get(meta.CREATE_ATTEMPT)
+    return record is not None and _parse(record, fallback=_BEGINNING).attempt.id == attempt_id
+
+
 def settled_by_human(opened: OpenAttempt, external_name: str | None) -> bool:
     """Tell whether somebody has set an external name since the attempt began."""
     return bool(external_name) and external_name != opened.replaces

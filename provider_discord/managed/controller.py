@@ -200,6 +200,7 @@ class Controller:
         if old is not None and new is not None and uid_of(old) != uid_of(new):
             # Deleted and made anew between two lists.
             self._reconciler.forget(uid_of(old))
+            self._tools.claims.release(resource.kind, key)
             old = None
         self._index.update(resource, key, new)
         self._follow_claims(resource, key, old, new)

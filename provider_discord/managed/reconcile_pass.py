@@ -17,7 +17,7 @@ import structlog
 from provider_discord.kube.errors import Conflict, KubeError, NotFound
 from provider_discord.kube.resource import Obj
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed import conditions, meta, results
+from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.claims import Claim
 from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import Blocked
@@ -117,11 +117,16 @@ class Pass:
             self.check_leading()
         self._took(self.tools.access.replace(self.mr.resource, obj))
 
-    def persist_critical(self, annotations: Mapping[str, str | None]) -> None:
+    def persist_critical(self, annotations: Mapping[str, str | None], *, attempt_id: str = "") -> None:
         """Persist what must not be lost: what was created. Any error is tried again a few times.
 
         After a 409 the object is read anew and the same annotations are put on it. A lease lost meanwhile is
         no reason to keep to ourselves what has happened.
+
+        Args:
+            annotations: To set, or to remove where None.
+            attempt_id: They tell only how this attempt to create ended. If somebody has settled it meanwhile (a
+                human, or a copy of this program that leads now and may have begun another), nothing is written.
 
         Raises:
             KubeError: the last try's error.
@@ -131,6 +136,8 @@ class Pass:
             try:
                 if stale:
                     self._reread()
+                    if attempt_id and not attempts.is_open_under(self.mr.obj, attempt_id):
+                        return
                 self.persist(annotations, leading=False)
             except KubeError as cause:
                 if not tries_left or isinstance(cause, NotFound):
@@ -139,6 +146,23 @@ class Pass:
                 self.tools.pause(self.tools.timings.critical_retry_seconds)
             else:
                 return
+
+    def check_latest(self) -> None:
+        """Ask the API server whether this pass works from the latest object: the cache may be behind.
+
+        Before what cannot be undone. The object may have been made anew under its old name, been given a way out of
+        its deletion, or been paused.
+
+        Raises:
+            Conflict: it does not.
+            KubeError: the API server refused or did not answer; NotFound: there is no such object.
+        """
+        held, stored = (
+            (obj["metadata"].get("uid"), obj["metadata"].get("resourceVersion"))
+            for obj in (self.mr.obj, self.tools.access.get(self.mr.resource, self.mr.key))
+        )
+        if held != stored:
+            raise Conflict(status=409, reason="Conflict", message="the cache is behind the API server")
 
     def report(self) -> None:
         """Write the status if it differs from what the object has.

@@ -154,7 +154,7 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
         raise
     except ManagedError:
         p.tools.memory.failed[p.mr.uid] = attempt.id
-        p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())))
+        p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())), attempt_id=attempt.id)
         p.tools.memory.failed.pop(p.mr.uid, None)
         p.tools.checkpoint("create.failed")
         raise
@@ -168,7 +168,10 @@ def _leave_open(p: Pass, opened: OpenAttempt, ended: datetime) -> None:
     """Record when an attempt of unknown outcome ended; if that fails, this process remembers it at least."""
     p.tools.memory.ended[p.mr.uid] = (opened.attempt.id, ended)
     try:
-        p.persist_critical(attempts.still_open(replace(opened, attempt=replace(opened.attempt, ended=ended))))
+        p.persist_critical(
+            attempts.still_open(replace(opened, attempt=replace(opened.attempt, ended=ended))),
+            attempt_id=opened.attempt.id,
+        )
     except KubeError as cause:
         p.log.warning("could not persist that a create ended without an outcome", cause=str(cause))
 

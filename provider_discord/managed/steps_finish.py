@@ -23,6 +23,7 @@ def deletion(p: Pass) -> Result | None:
         return p.finish_deletion()
     p.set(conditions.deleting())
     p.tools.configs.check_write(p.mr)
+    p.check_latest()
     p.check_leading()
     p.tools.checkpoint("delete.before")
     change = p.connected.delete(p.mr, p.observed)

@@ -1,0 +1,79 @@
+"""A cache that is behind, a lease that went: nothing is deleted, settled or claimed on their account."""
+
+from __future__ import annotations
+
+from provider_discord.kube.resource import Key, Resource
+from provider_discord.managed import attempts, meta
+from provider_discord.managed.external import Attempt
+from tests.unit.managed.managed_world import SETTLED, THINGS, World
+
+
+def test_a_deletion_is_checked_with_the_api_server_first(world: World) -> None:
+    """The object that is deleted has gone and come back; the watch has not told yet."""
+    key = world.thing()
+    world.run(5)
+    id_ = world.external_name(key)
+    world.delete(key)
+    world.deliver()
+    # Somebody forces it out and restores it from a backup.
+    world.deliveries = False
+    world.edit(key, lambda obj: obj["metadata"].pop("finalizers"))
+    world.thing(annotations={meta.EXTERNAL_NAME: id_})
+    world.run(5)
+    assert list(world.cloud.objects) == [id_]
+    world.deliveries = True
+    world.run(90)
+    assert world.states(key) == SETTLED
+    assert list(world.cloud.objects) == [id_]
+
+
+def test_a_way_out_taken_at_the_last_moment_counts(world: World) -> None:
+    key = world.thing()
+    world.run(5)
+    world.delete(key)
+    world.deliver()
+    world.deliveries = False
+    world.edit(key, lambda obj: obj["spec"].update(managementPolicies=["Observe", "Create", "Update"]))
+    world.run(5)
+    world.deliveries = True
+    world.run(90)
+    assert world.obj(key) is None
+    assert len(world.cloud.objects) == 1
+
+
+def test_a_late_failure_does_not_settle_the_attempt_of_another_copy(world: World) -> None:
+    """This copy was held up; another one took over, settled our attempt and began its own."""
+    key = world.thing()
+    theirs = attempts.begun(Attempt(id="theirs", started=world.clock.wall()), replaces=None)
+
+    def take_over(verb: str, resource: Resource, at: Key) -> None:
+        pending = world.annotation(at, meta.CREATE_ATTEMPT) if resource == THINGS else None
+        if verb == "replace" and pending and "theirs" not in pending:
+            obj = meta.with_annotations(world.api.objects[THINGS, at], theirs)
+            world.api.hooks.remove(take_over)
+            world.api.replace(THINGS, obj)
+
+    world.api.hooks.append(take_over)
+    world.cloud.on_create = "fail"
+    world.run(1)
+    assert "theirs" in (world.annotation(key, meta.CREATE_ATTEMPT) or "")
+
+
+def test_an_object_made_anew_unseen_claims_nothing_of_the_old_one(world: World) -> None:
+    key = world.thing()
+    world.run(5)
+    id_ = world.external_name(key)
+    claims = world.process.tools.claims
+    assert claims.claimed("Thing", id_)
+    # Between two lists it went, with its policies leaving the thing, and another one came.
+    old = world.obj(key)
+    assert old is not None
+    world.deliveries = False
+    world.edit(key, lambda obj: obj["metadata"].pop("finalizers"))
+    world.api.delete(THINGS, key)
+    world.thing(policies=["Observe"])
+    world.api.changes.clear()
+    new = world.obj(key)
+    assert new is not None
+    world.process.deliver(THINGS, new, gone=False)
+    assert not claims.claimed("Thing", id_)

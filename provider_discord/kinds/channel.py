@@ -20,7 +20,7 @@ from provider_discord.kinds import channel_plan, foresight
 from provider_discord.kinds.adoption import Match, same_name_check
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
 from provider_discord.kinds.creation import Action, Evidence, decide
-from provider_discord.kinds.evidence import creations_since
+from provider_discord.kinds.evidence import creations_of
 from provider_discord.kinds.missing import find_unlisted
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.reorder import ChannelOrder, position_diff, put_in_order
@@ -131,10 +131,12 @@ class ChannelExternal:
         if parameters is not None:
             candidates = [match.id for match in self._matches(parameters, snapshot)]
             visible = self._would_be_visible(parameters, snapshot)
+        entries = creations_of(visit, snapshot, attempt, action=Action.CHANNEL_CREATE)
         evidence = Evidence(
             what=f"channel {parameters.name if parameters else mr.name}",
             candidates=candidates,
-            entries=creations_since(visit, snapshot, attempt, action=Action.CHANNEL_CREATE),
+            entries=None if entries is None else entries.found,
+            truncated=entries is not None and not entries.complete,
             visible=visible,
         )
         return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)

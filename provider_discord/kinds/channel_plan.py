@@ -176,7 +176,7 @@ def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_i
         body["available_tags"] = list(tag_plan.body)
     flags = sum(bit for attribute, bit in CHANNEL_FLAGS.items() if getattr(parameters, attribute))
     if flags:
-        # Documented for PATCH alone; where Discord passes over it here, the first look puts it right.
+        # Discord may pass over them in a create; then the first look puts them right.
         body["flags"] = flags
     if parameters.default_reaction_emoji is not None and parameters.default_reaction_emoji.to_discord():
         body["default_reaction_emoji"] = parameters.default_reaction_emoji.to_discord()

@@ -44,12 +44,14 @@ class Evidence:
         candidates: Ids of things that answer to the manifest's name, type and place and that nobody claims.
         entries: The audit log's creations of this type since before the attempt; None: the bot may not read it.
         visible: The bot could see the thing in a list, had it been made.
+        truncated: There are more such entries than were read.
     """
 
     what: str
     candidates: Collection[str]
     entries: Sequence[Json] | None
     visible: bool = True
+    truncated: bool = False
 
 
 def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: KindTimings) -> Resolution:
@@ -75,6 +77,8 @@ def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: Kin
                 external_name=str(entry["target_id"]),
                 message=f"the audit log shows that attempt {attempt.id} made it",
             )
+    if evidence.truncated:
+        return _untold(attempt, evidence, during)
     told = {str(entry.get("target_id")) for entry in evidence.entries}
     untold = [found for found in during if found not in told]
     if not untold:
@@ -89,6 +93,18 @@ def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: Kin
         )
         raise Waiting(msg, retry_after=timings.audit_retry_seconds, quiet=True)
     return _by_list(attempt, evidence, untold)
+
+
+def _untold(attempt: Attempt, evidence: Evidence, during: Sequence[str]) -> Resolution:
+    """Return the verdict where the audit log has more entries than are read: what it did not say, it may hold."""
+    shown = f"; made in that time: {', '.join(during)}" if during else ""
+    return Resolution(
+        verdict=Verdict.AMBIGUOUS,
+        message=(
+            f"whether attempt {attempt.id} made the {evidence.what} can't be told: the guild's audit log has too many "
+            f"entries since then; set the annotation crossplane.io/external-name to the one to keep{shown}"
+        ),
+    )
 
 
 def _by_list(attempt: Attempt, evidence: Evidence, during: Sequence[str]) -> Resolution:

@@ -18,7 +18,7 @@ from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, names, role_plan
 from provider_discord.kinds.adoption import Match, same_name_check
 from provider_discord.kinds.creation import Action, Evidence, decide
-from provider_discord.kinds.evidence import creations_since, entries_back_to
+from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.reorder import RoleOrder, position_diff, put_in_order
@@ -127,10 +127,12 @@ class RoleExternal:
         candidates = (
             [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
         )
+        entries = creations_of(visit, snapshot, attempt, action=Action.ROLE_CREATE)
         evidence = Evidence(
             what=f"role {parameters.name if parameters else mr.name}",
             candidates=candidates,
-            entries=creations_since(visit, snapshot, attempt, action=Action.ROLE_CREATE),
+            entries=None if entries is None else entries.found,
+            truncated=entries is not None and not entries.complete,
         )
         return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
 
@@ -239,7 +241,9 @@ class RoleExternal:
         visibility = self._visit.connection.visibility
         if visibility.known(role_id) is None and visibility.may_read(f"deleted roles of {snapshot.guild_id}"):
             entries = entries_back_to(self._visit, snapshot, action=Action.ROLE_DELETE, oldest=int(role_id))
-            deleted = {str(entry.get("target_id")) for entry in entries or ()}
+            deleted = {
+                str(entry.get("target_id")) for entry in (entries.found if entries is not None else ())
+            }
             visibility.gone(deleted - set(snapshot.roles), "the audit log shows its deletion")
         return visibility.known(role_id) is not None
 

@@ -84,3 +84,20 @@ def test_after_a_crash_anything_made_since_may_be_it() -> None:
     evidence = Evidence(what="channel x", candidates=[_LATER], entries=None)
     resolution = decide(attempt, evidence, wall=_STARTED + timedelta(seconds=400), timings=_TIMINGS)
     assert resolution.external_name == _LATER
+
+
+@pytest.mark.parametrize(
+    ("entries", "candidates", "verdict", "found", "reason"),
+    [
+        ([_entry(_MINE)], [], Verdict.FOUND, _MINE, "what it says is true all the same"),
+        ([_entry(_DURING, None)], [], Verdict.AMBIGUOUS, None, "our entry may be among those not read"),
+        ([], [_DURING], Verdict.AMBIGUOUS, None, "a human's may be, too"),
+    ],
+)
+def test_a_truncated_audit_log_proves_no_absence(
+    entries: list[dict[str, Any]], candidates: list[str], verdict: Verdict, found: str | None, reason: str
+) -> None:
+    attempt = Attempt(id="mine", started=_STARTED, ended=_STARTED + timedelta(seconds=5))
+    evidence = Evidence(what="channel x", candidates=candidates, entries=entries, truncated=True)
+    result = decide(attempt, evidence, wall=_STARTED + timedelta(hours=1), timings=_TIMINGS)
+    assert (result.verdict, result.external_name) == (verdict, found), reason

@@ -24,8 +24,9 @@ import structlog
 from provider_discord import __version__
 from provider_discord.apis.kinds import PROVIDER_CONFIG, PROVIDER_CONFIG_USAGE
 from provider_discord.discord.client import DiscordClient
+from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.guard import InvalidRequestGuard
-from provider_discord.discord.snapshot import SnapshotCache, SnapshotChange
+from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
 from provider_discord.kinds.session import DiscordSessions
 from provider_discord.kinds.siblings import Siblings

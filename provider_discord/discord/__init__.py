@@ -7,11 +7,12 @@ One client per bot token; share an ``InvalidRequestGuard`` among the clients of 
 """
 
 from .client import DEFAULT_BASE_URL, DiscordClient
+from .difference import SnapshotChange
 from .errors import DiscordError
 from .guard import InvalidRequestGuard
 from .options import CallOptions
 from .priority import Priority
-from .snapshot import GuildSnapshot, SnapshotCache, SnapshotChange
+from .snapshot import GuildSnapshot, SnapshotCache
 from .timings import DiscordTimings
 
 __all__ = [

@@ -158,8 +158,9 @@ class DiscordClient:
     # Guilds
 
     def guild(self, guild_id: str, /, *, options: CallOptions) -> Json:
-        """GET a guild, its roles included."""
-        return self._object(routes.GET_GUILD.compile(guild_id=guild_id), options)
+        """GET a guild, its roles and approximate counts of members included."""
+        route = routes.GET_GUILD.compile(guild_id=guild_id)
+        return cast("Json", self.request(route, params={"with_counts": "true"}, options=options))
 
     def modify_guild(self, guild_id: str, /, body: Mapping[str, Any], *, options: CallOptions) -> Json:
         """PATCH a guild's settings."""
@@ -217,6 +218,11 @@ class DiscordClient:
         """PATCH positions in bulk; at most one entry may change its parent. No audit log reason."""
         route = routes.MODIFY_CHANNEL_POSITIONS.compile(guild_id=guild_id)
         self.request(route, json=[dict(entry) for entry in entries], options=options)
+
+    def active_threads(self, guild_id: str, /, *, options: CallOptions) -> list[Json]:
+        """GET the guild's threads that are not archived and that the bot may view, private ones included."""
+        answer = self._object(routes.GET_ACTIVE_THREADS.compile(guild_id=guild_id), options)
+        return cast("list[Json]", answer.get("threads") or [])
 
     def channel(self, channel_id: str, /, *, options: CallOptions) -> Json:
         """GET one channel."""

@@ -131,6 +131,7 @@ GET_GUILD_CHANNELS = Route("GET", "/guilds/{guild_id}/channels", _C, _OP.LIST)
 CREATE_CHANNEL = Route("POST", "/guilds/{guild_id}/channels", _C, _OP.CREATE, audit_reason=True)
 # Alone among the writes of channels, this one has no audit log reason (resources/guild).
 MODIFY_CHANNEL_POSITIONS = Route("PATCH", "/guilds/{guild_id}/channels", _C, _OP.UPDATE)
+GET_ACTIVE_THREADS = Route("GET", "/guilds/{guild_id}/threads/active", _C, _OP.LIST)
 GET_CHANNEL = Route("GET", "/channels/{channel_id}", _C, _OP.GET)
 # Name and topic: 2 changes in 10 minutes each (undocumented; discord-api-docs#1900, #2190).
 MODIFY_CHANNEL = Route(

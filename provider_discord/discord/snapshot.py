@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from .difference import SnapshotChange, difference
 from .errors import NotFound, RateLimited, Unavailable
 from .options import CallOptions
 from .priority import Priority
@@ -27,21 +28,6 @@ from .timings import DiscordTimings
 Json = Mapping[str, Any]
 _EMPTY: Json = MappingProxyType({})
 _log = structlog.get_logger()
-
-# Fields that change without anybody configuring anything; they wake nobody.
-_VOLATILE_CHANNEL = frozenset(
-    {"last_message_id", "last_pin_timestamp", "message_count", "total_message_sent"}
-)
-_VOLATILE_GUILD = frozenset(
-    {
-        "roles",
-        "emojis",
-        "stickers",
-        "approximate_member_count",
-        "approximate_presence_count",
-        "premium_subscription_count",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +52,6 @@ class GuildSnapshot:
     def guild_id(self) -> str:
         """The guild's id."""
         return str(self.guild["id"])
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotChange:
-    """What a refresh showed that our own writes do not explain.
-
-    Attributes:
-        channel_ids: Channels that appeared, changed or are no longer listed.
-        role_ids: Roles that appeared, changed or are gone.
-        guild_changed: Whether the guild's own settings changed.
-    """
-
-    channel_ids: frozenset[str] = frozenset()
-    role_ids: frozenset[str] = frozenset()
-    guild_changed: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.channel_ids or self.role_ids or self.guild_changed)
 
 
 class GuildReader(Protocol):
@@ -386,30 +354,6 @@ class SnapshotCache:
             member=entry.member,
             taken_at=flight.started_at,
         )
-
-
-def difference(before: GuildSnapshot, after: GuildSnapshot) -> SnapshotChange:
-    """Return what differs, leaving out fields that change by themselves (the last message, counts)."""
-    return SnapshotChange(
-        channel_ids=_changed(before.channels, after.channels, _VOLATILE_CHANNEL),
-        role_ids=_changed(before.roles, after.roles, frozenset()),
-        guild_changed=_without(before.guild, _VOLATILE_GUILD) != _without(after.guild, _VOLATILE_GUILD),
-    )
-
-
-def _changed(
-    before: Mapping[str, Json], after: Mapping[str, Json], volatile: frozenset[str]
-) -> frozenset[str]:
-    return frozenset(
-        key
-        for key in before.keys() | after.keys()
-        if (was := before.get(key)) is not (now := after.get(key))
-        and (was is None or now is None or _without(was, volatile) != _without(now, volatile))
-    )
-
-
-def _without(value: Json, volatile: frozenset[str]) -> dict[str, Any]:
-    return {key: item for key, item in value.items() if key not in volatile}
 
 
 def _with(items: Mapping[str, Json], key: str, value: Json) -> Mapping[str, Json]:

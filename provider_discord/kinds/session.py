@@ -19,11 +19,12 @@ from urllib.parse import urlencode
 import structlog
 
 from provider_discord.discord.client import DiscordClient
+from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.errors import DiscordError, TokenInvalid, Unauthorized
 from provider_discord.discord.options import CallOptions
 from provider_discord.discord.permissions import parse_names
 from provider_discord.discord.priority import Priority
-from provider_discord.discord.snapshot import SnapshotCache, SnapshotChange
+from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.kinds.guild_list import GuildList
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.pending_order import PendingOrder

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from provider_discord.discord.snapshot import SnapshotChange
+from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store

@@ -275,7 +275,8 @@ class Visit:
         """Return ``status.atProvider`` to write, without a change that only life in the guild has caused.
 
         A busy guild's last messages and member counts change all the time; a status write each poll for each object
-        would cost the API server more than anybody gains. So these are brought up to date with the next real change.
+        would cost the API server more than anybody gains. So these are brought up to date with the next real change,
+        or when there was none of them yet.
         """
         result = dict(shown)
         at = self.connection.written.get(str(shown.get("id")))
@@ -283,7 +284,8 @@ class Visit:
         if at is not None or "updatedAt" in before:
             result["updatedAt"] = at if at is not None else before["updatedAt"]
         steady = {key: value for key, value in result.items() if key not in volatile}
-        if steady == {key: value for key, value in before.items() if key not in volatile}:
+        same = steady == {key: value for key, value in before.items() if key not in volatile}
+        if same and result.keys() <= before.keys():
             return before
         return result
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from provider_discord.discord.difference import SnapshotChange, difference
 from provider_discord.discord.errors import DiscordError, NotFound, RateLimited, Scope, Unavailable
 from provider_discord.discord.options import CallOptions
 from provider_discord.discord.priority import Priority
-from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache, SnapshotChange, difference
+from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache
 from provider_discord.discord.timings import DiscordTimings
 
 USER = CallOptions(priority=Priority.USER)
@@ -345,6 +346,63 @@ def test_listeners_hear_only_what_our_own_writes_do_not_explain(
     cache.get(GUILD, options=USER)
     assert told == [(GUILD, SnapshotChange(frozenset({"1", "2", "3"}), frozenset({"5"}), guild_changed=True))]
     assert reader.forgiven == 1, "roles changed, so what was forbidden may be allowed now"
+
+
+def _shot(
+    channels: list[dict[str, Any]] = [], roles: list[dict[str, Any]] = [], **guild: Any
+) -> GuildSnapshot:  # noqa: B006 - never changed
+    return GuildSnapshot(
+        guild={"id": GUILD, **guild},
+        channels={item["id"]: item for item in channels},
+        roles={item["id"]: item for item in roles},
+        member={},
+        taken_at=0.0,
+    )
+
+
+def _row(*names: str, start: int = 0, **more: Any) -> list[dict[str, Any]]:
+    return [channel(name, position=place, **more) for place, name in enumerate(names, start=start)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed", "reason"),
+    [
+        (_shot(_row("1", "2", "3")), _shot(_row("1", "2", "3", start=7)), set(), "renumbered, in the same order"),
+        (_shot(_row("1", "2", "3")), _shot(_row("3", "1", "2")), {"1", "2", "3"}, "one dragged over two"),
+        (_shot(_row("1", "2", "3")), _shot(_row("1", "3", "2")), {"2", "3"}, "the first stays where it was"),
+        (_shot(_row("1", "3")), _shot(_row("1", "2", "3")), {"2"}, "one that is new moves nobody"),
+        (_shot(_row("1", "2", "3")), _shot(_row("1", "3")), {"2"}, "nor one that is gone"),
+        (
+            _shot([*_row("1", "2"), *_row("3", start=2, type=2)]),
+            _shot([*_row("1", "2"), *_row("3", type=2)]),
+            set(),
+            "voice channels are numbered by themselves",
+        ),
+        (_shot(_row("1", "2", parent_id="9")), _shot(_row("2", "1", parent_id="9")), {"1", "2"}, "within a category"),
+        (_shot(_row("1", "2")), _shot([channel("1", position=5, parent_id="9"), *_row("2")]), {"1"}, "moved away"),
+        (_shot([channel("1"), channel("2")]), _shot(_row("2", "1")), {"1", "2"}, "ties go by age"),
+        (_shot([channel("1"), channel("2")]), _shot(_row("1", "2")), set(), "ties go by age"),
+    ],
+)  # fmt: skip
+def test_a_position_is_news_only_where_it_changes_the_order(
+    before: GuildSnapshot, after: GuildSnapshot, changed: set[str], reason: str
+) -> None:
+    assert difference(before, after) == SnapshotChange(channel_ids=frozenset(changed)), reason
+
+
+def test_of_roles_with_one_position_the_older_is_the_higher() -> None:
+    tied = _shot(roles=[{"id": "5", "position": 1}, {"id": "6", "position": 1}])
+    older_above = _shot(roles=[{"id": "5", "position": 2}, {"id": "6", "position": 1}])
+    younger_above = _shot(roles=[{"id": "5", "position": 1}, {"id": "6", "position": 2}])
+    assert not difference(tied, older_above)
+    assert difference(tied, younger_above).role_ids == {"5", "6"}
+
+
+def test_how_many_members_a_guild_has_is_no_news() -> None:
+    one = _shot(name="a", approximate_member_count=5, approximate_presence_count=2)
+    other = _shot(name="a", approximate_member_count=6, approximate_presence_count=3)
+    assert not difference(one, other)
+    assert difference(one, _shot(name="b")).guild_changed
 
 
 def test_equal_snapshots_differ_in_nothing(cache: SnapshotCache) -> None:

@@ -41,6 +41,24 @@ def test_a_guild_is_adopted_by_its_id_and_renamed(world: World) -> None:
     assert thing.at_provider["name"] == "Ours"
 
 
+def test_the_members_are_counted_and_their_number_alone_wakes_nobody(world: World) -> None:
+    thing = world.guild(external_name=world.guild_id)
+    thing.settle()
+    first = thing.at_provider["memberCount"]
+    assert first >= 1
+    told: list[object] = []
+    world.session.connection.snapshots.subscribe(lambda *change: told.append(change))
+    world.discord.add_member("newcomer")
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert told == []
+    assert thing.at_provider["memberCount"] == first, "it goes along with the next real change"
+    world.discord.set_guild(description="new")
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert thing.at_provider["memberCount"] == first + 1
+
+
 def test_a_name_that_no_guild_has_is_answered_with_the_invite_link(world: World) -> None:
     with pytest.raises(Blocked, match=r"https://discord\.com/oauth2/authorize\?client_id=\d+") as refused:
         world.guild(name="Nowhere").reconcile()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.errors import DiscordError
 from provider_discord.discord.options import CallOptions
-from provider_discord.discord.snapshot import SnapshotChange
 from provider_discord.kinds.session import Adoption, Rules, invite_link
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import Blocked

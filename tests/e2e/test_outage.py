@@ -1,0 +1,232 @@
+"""The API server goes away and comes back, or lacks a kind: the provider goes on by itself.
+
+Discord must not notice: while the API server is away the provider asks there what it asks anyway (two GETs a guild
+and poll), and when it is back it does not start anew. These tests have an API server of their own to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+import pytest
+from controlplane import ApiRefused, ControlPlane
+
+from provider_discord.simulator.faults import Effect
+from tests.conftest import REPOSITORY, require_tools
+
+from .conftest import MANAGED, POLL_SECONDS, Obj, System
+
+CRDS: Final = REPOSITORY / "package" / "crds"
+CRD_PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """An API server of this module's own."""
+    require_tools()
+    with ControlPlane() as control_plane:
+        yield control_plane
+
+
+@pytest.fixture
+def crds(control_plane: ControlPlane) -> list[str]:
+    """The CRDs, also after a test that took one away."""
+    return control_plane.apply_crds(CRDS)
+
+
+@pytest.fixture(autouse=True)
+def _comes_back(system: System) -> Iterator[None]:
+    """Whatever becomes of a test, the next one finds an API server."""
+    yield
+    if "kube-apiserver" not in system.control_plane.pids:
+        system.control_plane.start_apiserver()
+
+
+def test_the_api_server_goes_away_and_comes_back(system: System) -> None:
+    objects = [
+        system.guild(),
+        system.role("builder"),
+        system.channel("lobby", topic="before"),
+        system.channel("hall", topic="hello"),
+    ]
+    system.connect()
+    system.apply(*objects)
+    system.until_true(*objects)
+    settled = system.discord.last_request()
+    system.until(lambda: polls_seen(system, settled) >= 1, "a poll after the changes")
+
+    pid, last = system.provider.pid, system.discord.last_request()
+    system.control_plane.stop_apiserver(kill=True)
+    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 5)
+    assert system.provider.probe("/livez") == 200
+    assert system.provider.probe("/readyz") == 200
+    said = system.provider.get("/healthz")
+    assert said.status_code == 503
+    assert "watch-channels" in said.text
+    stay_within_the_poll_budget(system, last)
+    assert system.writes(last) == []
+
+    # What is wanted is known without the API server: drift is put back.
+    before = system.discord.last_request()
+    system.discord.edit_channel("hall", {"topic": "changed by hand"})
+    system.until(lambda: system.discord.channel("hall")["topic"] == "hello", "drift to be put back")
+    bring_back(system)
+    system.patch("Channel", "lobby", {"spec": {"forProvider": {"topic": "after"}}})
+    system.until(lambda: system.discord.channel("lobby")["topic"] == "after", "the change to be seen")
+    system.until_true(*objects)
+    system.until(lambda: system.provider.probe("/healthz") == 200, "all to be well")
+    assert [one["body"] for one in system.writes(before)] == [{"topic": "hello"}, {"topic": "after"}]
+    assert system.provider.pid == pid
+    assert system.provider.exit_code is None
+    assert "list and watch failed; they are tried again" in system.provider.log
+
+
+def test_what_was_about_to_be_made_waits_and_is_made_once(system: System) -> None:
+    """No intent could be written on the objects, so nothing is sent; and waiting costs no requests."""
+    system.connect()
+    system.apply(system.guild())
+    system.until_true(system.guild())
+    objects = [system.channel(f"channel-{number}") for number in range(24)]
+    system.discord.add_fault(Effect.DELAY, method="POST", times=0, seconds=0.5)
+    system.create(*objects)
+    system.until(lambda: len(system.writes()) >= 3, "some to be made")
+    system.control_plane.stop_apiserver(kill=True)
+    system.until(lambda: not under_way(system), "what is under way to end")
+    assert len(system.writes()) < len(objects), "too late: all are made"
+    changed = system.discord.last_request()
+    system.until(lambda: polls_seen(system, changed) >= 1, "a poll after the changes")
+    last = system.discord.last_request()
+    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 5)
+    stay_within_the_poll_budget(system, last)
+    assert system.writes(last) == [], "nothing is made whose intent is written nowhere"
+    bring_back(system)
+
+    system.discord.clear_faults()
+    system.until_true(*objects, seconds=20)
+    names = Counter(channel["name"] for channel in system.discord.channels())
+    assert names == Counter(obj["metadata"]["name"] for obj in objects)
+    assert len(system.discord.requests(method="POST")) == len(objects)
+
+
+def test_a_provider_that_starts_before_its_api_server(system: System) -> None:
+    system.provider.stop()
+    system.connect()
+    system.apply(system.guild(), system.channel("lobby"))
+    system.control_plane.stop_apiserver(kill=True)
+    last = system.discord.last_request()
+
+    system.provider.start(ready=False)
+    system.until(lambda: system.provider.probe("/livez") == 200, "the process to be alive")
+    system.until(lambda: "list and watch failed" in system.provider.log, "it to say so")
+    said = system.provider.get("/readyz")
+    assert said.status_code == 503
+    assert "not listed yet" in said.text
+    assert system.discord.last_request() == last
+
+    bring_back(system)
+    system.until_true(system.guild(), system.channel("lobby"))
+    assert system.provider.probe("/readyz") == 200
+
+
+def test_a_kind_whose_crd_is_not_there_holds_up_no_other(system: System) -> None:
+    system.provider.stop()
+    system.connect()
+    crd = "roles.role.discord.crossplane.io"
+    system.control_plane.request("DELETE", f"{CRD_PATH}/{crd}")
+    system.until(lambda: crd not in served(system), "the kind to be gone")
+
+    system.provider.start(ready=False)
+    system.apply(system.guild(), system.channel("lobby"))
+    system.until_true(system.guild(), system.channel("lobby"))
+    assert "this kind is not served; is its CustomResourceDefinition installed?" in system.provider.log
+    assert system.provider.probe("/readyz") == 503, "not all of it works"
+    assert "cache-roles" in system.provider.get("/readyz").text
+
+    system.control_plane.apply_crds(CRDS)
+    system.apply(system.role("builder"))
+    system.until_true(system.role("builder"))
+    assert system.discord.role("builder")["id"] == system.external_name("Role", "builder")
+    system.until(lambda: system.provider.probe("/readyz") == 200, "all of it to work")
+
+
+class TestWithALease:
+    """The same for a provider that leads by a lease, which an outage lets run out."""
+
+    @pytest.fixture
+    def provider_arguments(self) -> tuple[str, ...]:
+        """As in a cluster."""
+        return ("--leader-election", "--leader-election-namespace", "default", "--pod-name", "pod-1")
+
+    def test_an_outage_longer_than_the_lease(self, system: System) -> None:
+        objects = [system.guild(), system.channel("lobby", topic="before")]
+        system.connect()
+        system.apply(*objects)
+        system.until_true(*objects)
+
+        system.control_plane.stop_apiserver(kill=True)
+        system.until(lambda: "this process no longer leads" in system.provider.log, "the lease to run out")
+        last = system.discord.last_request()
+        system.discord.edit_channel("lobby", {"topic": "changed by hand"})
+        bring_back(system)
+        system.until(lambda: system.discord.channel("lobby")["topic"] == "before", "it to lead again")
+        assert first_request(system, last) > leads_again(system), "something was asked without the lease"
+        system.patch("Channel", "lobby", {"spec": {"forProvider": {"topic": "after"}}})
+        system.until(lambda: system.discord.channel("lobby")["topic"] == "after", "the change to be seen")
+        system.until_true(*objects)
+        assert system.provider.exit_code is None
+
+
+def first_request(system: System, since: int) -> datetime:
+    """Return when the first request after a number arrived."""
+    return datetime.fromisoformat(system.discord.requests(since=since)[0]["time"])
+
+
+def leads_again(system: System) -> datetime:
+    """Return when the provider said the second time that it leads."""
+    said = [line for line in system.provider.log.splitlines() if '"this process leads"' in line]
+    return datetime.fromisoformat(said[1].partition("timestamp=")[2].partition(" ")[0])
+
+
+def bring_back(system: System) -> None:
+    """Start the API server and wait until it serves the kinds: at first it answers 429 for each that it has to load."""
+    system.control_plane.start_apiserver()
+
+    def serves() -> bool:
+        with contextlib.suppress(ApiRefused):
+            return all(system.objects(kind) is not None for kind in MANAGED)
+        return False
+
+    system.until(serves, "the API server to serve")
+
+
+def polls_seen(system: System, since: int) -> int:
+    """Return how often the guild was read."""
+    return system.discord.count_requests(since=since, method="GET", route="/guilds/{guild_id}")
+
+
+def under_way(system: System) -> bool:
+    """Tell whether a request at Discord has no answer yet."""
+    return any(one["status"] is None for one in system.discord.requests())
+
+
+def stay_within_the_poll_budget(system: System, since: int) -> Counter[str]:
+    """Check that no more was read than in as much time without an outage; return the requests by method."""
+    seen = system.discord.requests(since=since)
+    polls = 1 + math.ceil((seen[-1]["at"] - seen[0]["at"]) / POLL_SECONDS)
+    routes = Counter(one["route"] for one in seen if one["method"] == "GET")
+    rarely = {"/users/@me", "/applications/@me", "/guilds/{guild_id}/members/{user_id}"}
+    assert set(routes) - rarely <= {"/guilds/{guild_id}", "/guilds/{guild_id}/channels"}, routes
+    assert routes["/guilds/{guild_id}"] <= polls, (routes, polls)
+    assert routes["/guilds/{guild_id}/channels"] <= polls, (routes, polls)
+    return Counter(one["method"] for one in seen)
+
+
+def served(system: System) -> list[str]:
+    """Return the names of the CRDs that there are."""
+    listed: Obj = system.control_plane.request("GET", CRD_PATH)
+    return [crd["metadata"]["name"] for crd in listed["items"]]

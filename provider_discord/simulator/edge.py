@@ -26,6 +26,7 @@ from provider_discord.simulator.faults import Effect, Fault, FaultPlan
 from provider_discord.simulator.ratelimit import Arrival, RateLimiter, Refusal, Scope, Verdict
 from provider_discord.simulator.requestlog import Entry, RequestLog
 from provider_discord.simulator.state import Bot, World, timestamp
+from provider_discord.simulator.wire import json_response
 
 API = "/api/v10"
 # Cloudflare's own pages lack Via; clients tell them apart by it.
@@ -99,7 +100,7 @@ class Simulator:
 
     async def lost(self, _request: web.Request) -> web.StreamResponse:
         """Answer a request to somewhere else."""
-        return web.json_response(ApiError(Problem.ROUTE).body(), status=404, headers=HEADERS)
+        return json_response(ApiError(Problem.ROUTE).body(), status=404, headers=HEADERS)
 
     async def _answer(
         self, request: web.Request, entry: Entry, verdict: Verdict, work: Work
@@ -199,7 +200,7 @@ class Simulator:
         headers = {**HEADERS, **verdict.headers}
         if body is None:
             return web.Response(status=status, headers=headers)
-        return web.json_response(body, status=status, headers=headers)
+        return json_response(body, status=status, headers=headers)
 
     def _refuse(self, entry: Entry, verdict: Verdict) -> web.Response:
         """Answer 429."""
@@ -214,7 +215,7 @@ class Simulator:
         remaining = verdict.headers.get("X-RateLimit-Remaining")
         entry.remaining = None if remaining is None else int(remaining)
         headers = {**HEADERS, **verdict.headers, **refusal.headers()}
-        return web.json_response(refusal.body(), status=429, headers=headers)
+        return json_response(refusal.body(), status=429, headers=headers)
 
     def _counted(self, params: dict[str, str], body: Any) -> frozenset[str]:
         """Return the body's fields that count for sub-limits."""

@@ -11,6 +11,7 @@ from math import ceil
 from aiohttp import web
 
 from provider_discord.simulator.faults import Effect, Fault
+from provider_discord.simulator.wire import json_response
 
 _PAGE = (
     "<!DOCTYPE html><html><head><title>Access denied | discord.com used Cloudflare to restrict access</title>"
@@ -34,7 +35,7 @@ def server_error(status: int, headers: Mapping[str, str]) -> web.Response:
     """Return a 5xx: Discord's own for 500, a proxy's page for the others."""
     if status == 500:
         body = {"message": "500: Internal Server Error", "code": 0}
-        return web.json_response(body, status=status, headers=headers)
+        return json_response(body, status=status, headers=headers)
     page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
     return web.Response(text=page, content_type="text/html", status=status, headers=headers)
 

@@ -41,6 +41,7 @@ from provider_discord.managed.resource import ManagedResource
 Json = Mapping[str, Any]
 _ORDER = ChannelOrder()
 _POSTS = frozenset({ChannelType.FORUM, ChannelType.MEDIA})
+_THREADED = _POSTS | {ChannelType.TEXT, ChannelType.ANNOUNCEMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,12 @@ class ChannelExternal:
                 raise
         visit.made(str(raw["id"]))
         visit.snapshots.record_channel(guild_id, raw)
-        return Creation(
-            external_name=str(raw["id"]), annotations=channel_plan.tags_memory(parameters, raw, None)
-        )
+        try:
+            annotations = channel_plan.tags_memory(parameters, raw, None)
+        except Blocked:
+            # An error would mean that nothing was made; observe meets the same trouble and tells it.
+            annotations = {}
+        return Creation(external_name=str(raw["id"]), annotations=annotations)
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         """Find out what became of an attempt to create."""
@@ -179,7 +183,9 @@ class ChannelExternal:
         with visit.deletion(f"deleting channel {channel_id}"):
             try:
                 if mr.for_provider.get("allowDelete") is not True:
-                    self._guard_messages(visit.client.channel(channel_id, options=visit.options()))
+                    fresh = visit.client.channel(channel_id, options=visit.options())
+                    self._guard_messages(fresh)
+                    self._guard_threads(guild_id, fresh)
                 visit.client.delete_channel(channel_id, options=visit.options(writing=True))
             except discord.NotFound as error:
                 # Gone, or hidden just now: observe finds out which, and only then lets the object go.
@@ -320,11 +326,16 @@ class ChannelExternal:
                 raise Blocked(locked, reason="WouldLockOut", field="forProvider.permissionOverwrites")
 
     def _would_be_visible(self, parameters: ChannelParameters, snapshot: GuildSnapshot) -> bool:
-        """Tell whether the bot could see, in the list, a channel made after this manifest."""
+        """Tell whether the bot could see, in the list, a channel made after this manifest; False: it can't be told."""
         try:
             body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=self._visit.bot_id)
         except Blocked:
-            return True
+            return False
+        if body.get("parent_id") and "permission_overwrites" not in body:
+            # It took the category's overwrites.
+            parent = snapshot.channels.get(str(body["parent_id"]))
+            if parent is None or is_hidden(parent):
+                return False
         after = channel_plan.effective_overwrites(body, {}, snapshot=snapshot)
         return bool(channel_permissions(snapshot, {**body, "permission_overwrites": after}) & VIEW_CHANNEL)
 
@@ -387,6 +398,20 @@ class ChannelExternal:
         raise Blocked(
             self._visit.with_way_out(msg), reason="DeletionGuarded", field="forProvider.allowDelete"
         )
+
+    def _guard_threads(self, guild_id: str, fresh: Json) -> None:
+        """Refuse to delete a channel with threads: one that is private leaves no message in the channel."""
+        if channel_plan.channel_type_of(fresh) not in _THREADED:
+            return
+        visit, channel_id = self._visit, str(fresh["id"])
+        threads = visit.client.active_threads(guild_id, options=visit.options())
+        if not any(str(thread.get("parent_id")) == channel_id for thread in threads):
+            return
+        msg = (
+            f"channel {channel_id} ({fresh.get('name')}) has threads, so it is not deleted: to delete it with them, "
+            f"set spec.forProvider.allowDelete: true"
+        )
+        raise Blocked(visit.with_way_out(msg), reason="DeletionGuarded", field="forProvider.allowDelete")
 
 
 _READY = Readiness(available=True)

@@ -64,9 +64,10 @@ def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: Kin
         timings: How far clocks may differ and how late Discord may be.
 
     Raises:
-        Waiting: Something was made in the attempt's time, but the audit log does not say yet by whom.
+        Waiting: Something was made in the attempt's time, but the audit log does not say yet by whom; or it may
+            have been, where the bot can't see it.
     """
-    during = [found for found in evidence.candidates if _within(attempt, found, wall=wall, timings=timings)]
+    during = [found for found in evidence.candidates if _within(attempt, found, timings=timings)]
     if evidence.entries is None:
         return _by_list(attempt, evidence, during)
     for entry in evidence.entries:
@@ -81,12 +82,16 @@ def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: Kin
         return _untold(attempt, evidence, during)
     told = {str(entry.get("target_id")) for entry in evidence.entries}
     untold = [found for found in during if found not in told]
+    lag = timedelta(seconds=timings.audit_lag_seconds)
+    if not untold and not evidence.visible and wall < (attempt.ended or attempt.started) + lag:
+        msg = f"the bot could not see a {evidence.what}; waiting for the guild's audit log to tell whether there is one"
+        raise Waiting(msg, retry_after=timings.audit_retry_seconds, quiet=True)
     if not untold:
         return Resolution(
             verdict=Verdict.MISSED,
             message=f"neither the audit log nor the list shows a {evidence.what} made by attempt {attempt.id}",
         )
-    if wall < (attempt.ended or attempt.started) + timedelta(seconds=timings.audit_lag_seconds):
+    if wall < max(map(snowflake.created_at, untold)) + lag:
         msg = (
             f"a {evidence.what} ({', '.join(untold)}) appeared while it was being created; waiting for the "
             f"guild's audit log to tell whether it is ours"
@@ -136,15 +141,17 @@ def _by_list(attempt: Attempt, evidence: Evidence, during: Sequence[str]) -> Res
     )
 
 
-def _within(attempt: Attempt, found: str, *, wall: datetime, timings: KindTimings) -> bool:
-    """Tell whether an id was made during the attempt, given clocks that differ and commits that come late."""
+def _within(attempt: Attempt, found: str, *, timings: KindTimings) -> bool:
+    """Tell whether an id was made during the attempt, given clocks that differ and commits that come late.
+
+    If a crash ended it, it ended within its pass: what was made later, people have made.
+    """
     skew = timedelta(seconds=timings.audit_skew_seconds)
     made = snowflake.created_at(found)
     if made < attempt.started - skew:
         return False
-    if attempt.ended is None:
-        return made <= wall + skew
-    return made <= attempt.ended + timedelta(seconds=timings.late_commit_seconds) + skew
+    ended = attempt.ended or attempt.started + timedelta(seconds=timings.pass_deadline_seconds)
+    return made <= ended + timedelta(seconds=timings.late_commit_seconds) + skew
 
 
 def since(attempt: Attempt, timings: KindTimings) -> datetime:

@@ -93,9 +93,7 @@ def _probe(
         channel = visit.client.channel(channel_id, options=visit.options())
     except discord.NotFound as error:
         if error.code == UNKNOWN_CHANNEL and is_administrator(snapshot):
-            return Finding(
-                Presence.GONE, "Discord does not know it, and nothing is hidden from the bot"
-            ), None
+            return _confirmed(visit, snapshot.guild_id, channel_id)
         return Finding(Presence.UNKNOWN, f"Discord says: {error.message}"), None
     except discord.Forbidden as error:
         return Finding(Presence.HIDDEN, f"Discord says: {error.message}"), None
@@ -106,6 +104,22 @@ def _probe(
         return Finding(Presence.HIDDEN, "Discord does not show its contents"), None
     visit.snapshots.record_channel(snapshot.guild_id, channel)
     return Finding(Presence.LISTED), channel
+
+
+def _confirmed(visit: Visit, guild_id: str, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:
+    """Look once more at all that "gone" stands on: the list, and that the bot is an administrator *now*.
+
+    Its own member is read rarely, and a bot that lost the role an hour ago would take every channel that is hidden
+    from it since then for deleted.
+    """
+    visit.snapshots.invalidate_member(guild_id)
+    now = visit.look(guild_id, anew=True)
+    channel = now.channels.get(channel_id)
+    if channel is not None and not is_hidden(channel):
+        return Finding(Presence.LISTED), channel
+    if channel is None and is_administrator(now):
+        return Finding(Presence.GONE, "Discord does not know it, and nothing is hidden from the bot"), None
+    return Finding(Presence.UNKNOWN, "the bot is no administrator any more"), None
 
 
 def _reason(finding: Finding) -> str:

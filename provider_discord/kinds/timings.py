@@ -23,6 +23,7 @@ class KindTimings:
         order_max_wait_seconds: ... or the first has waited for this long.
         order_refused_seconds: How long an object whose position Discord refused is left out of bulk requests.
         audit_skew_seconds: How far our clock and Discord's may lie apart when times are compared.
+        pass_deadline_seconds: How long after a pass began its requests may still be sent; the managed room's.
         late_commit_seconds: How long after an attempt's end Discord may still carry it out.
         audit_lag_seconds: How long after its creation a thing's audit log entry may still be missing.
         audit_retry_seconds: When to look at a lagging audit log again.
@@ -40,6 +41,7 @@ class KindTimings:
     order_max_wait_seconds: float = 10.0
     order_refused_seconds: float = 300.0
     audit_skew_seconds: float = 15.0
+    pass_deadline_seconds: float = 60.0
     late_commit_seconds: float = 30.0
     audit_lag_seconds: float = 120.0
     audit_retry_seconds: float = 10.0

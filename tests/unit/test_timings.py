@@ -12,6 +12,7 @@ CONTRACT = {
     # crossplane-runtime pkg/reconciler/managed/reconciler.go
     ("managed", "poll_interval_seconds"): 60.0,
     ("managed", "pass_deadline_seconds"): 60.0,
+    ("kinds", "pass_deadline_seconds"): 60.0,
     ("managed", "creation_grace_seconds"): 30.0,
     # crossplane-runtime pkg/reconciler/managed/api.go
     ("managed", "critical_attempts"): 5,

@@ -79,11 +79,11 @@ def test_an_attempt_without_an_id_is_never_matched_by_the_audit_log() -> None:
     assert decide(attempt, evidence, wall=_STARTED, timings=_TIMINGS).verdict is Verdict.MISSED
 
 
-def test_after_a_crash_anything_made_since_may_be_it() -> None:
+def test_after_a_crash_anything_made_while_the_pass_could_last_may_be_it() -> None:
     attempt = Attempt(id="mine", started=_STARTED)
-    evidence = Evidence(what="channel x", candidates=[_LATER], entries=None)
+    evidence = Evidence(what="channel x", candidates=[_LATER, _id(80)], entries=None)
     resolution = decide(attempt, evidence, wall=_STARTED + timedelta(seconds=400), timings=_TIMINGS)
-    assert resolution.external_name == _LATER
+    assert resolution.external_name == _id(80)
 
 
 @pytest.mark.parametrize(

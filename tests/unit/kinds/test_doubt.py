@@ -1,0 +1,104 @@
+"""What may look like proof and is none: nothing is made, adopted or deleted on its account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provider_discord.discord import snowflake
+from provider_discord.kinds import channel_plan
+from provider_discord.kinds.creation import Evidence, decide
+from provider_discord.kinds.timings import KindTimings
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed.errors import AmbiguousCreate, Blocked, Waiting
+from provider_discord.managed.external import Attempt, Verdict
+from provider_discord.simulator import Effect, HiddenGet, Permission
+
+if TYPE_CHECKING:
+    from tests.unit.kinds.conftest import World
+
+_WITHOUT_AUDIT_LOG = int(Permission.MANAGE_CHANNELS | Permission.MANAGE_ROLES | Permission.VIEW_CHANNEL)
+_STARTED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def test_an_administrator_who_is_none_any_more_proves_nothing(world: World) -> None:
+    """The bot's member is read rarely; a 404 counts only if the bot is an administrator now."""
+    world.discord.set_behaviour(hidden_get=str(HiddenGet.NOT_FOUND))
+    world.discord.set_bot_permissions(_WITHOUT_AUDIT_LOG)
+    admin = world.discord.create_role({"name": "admin", "permissions": "8"})
+    world.discord.grant(world.session.bot.id, admin["id"])
+    thing = world.channel("general", topic="ours")
+    thing.settle()
+    world.discord.ungrant(world.session.bot.id, admin["id"])
+    world.discord.hide_channel("general")
+    mark = world.mark()
+    for _ in range(3):
+        world.advance(61)
+        with pytest.raises(Blocked) as refused:
+            thing.reconcile(Priority.POLL)
+        assert refused.value.reason == "HiddenOrGone"
+    assert world.writes_since(mark) == []
+    assert len(world.discord.channels()) == 1
+
+
+def test_a_channel_under_a_category_that_went_out_of_sight_is_not_taken_for_never_made(world: World) -> None:
+    world.discord.set_bot_permissions(_WITHOUT_AUDIT_LOG)
+    category = world.discord.create_channel({"name": "staff", "type": 4})
+    thing = world.channel("general", parentId=category["id"])
+    world.discord.add_fault(Effect.DROP, method="POST", after_commit=True)
+    with pytest.raises(AmbiguousCreate):
+        thing.reconcile()
+    world.discord.hide_channel("general")
+    world.discord.hide_channel("staff")
+    world.advance(61)
+    assert thing.resolve().verdict is Verdict.AMBIGUOUS
+
+
+def test_what_goes_wrong_after_the_answer_is_no_failed_create(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any managed error of create means that nothing was made, so none may come once it was."""
+
+    def wrong(*_: object) -> dict[str, str | None]:
+        msg = "the tags cannot be remembered"
+        raise Blocked(msg, reason="InvalidField")
+
+    monkeypatch.setattr(channel_plan, "tags_memory", wrong)
+    thing = world.channel("general")
+    thing.reconcile()
+    assert thing.id == world.discord.channel("general")["id"]
+
+
+def test_a_thread_keeps_its_channel(world: World) -> None:
+    thing = world.channel("general")
+    thing.settle()
+    world.discord.start_thread("general", "what to do")
+    thing.mark_deleted()
+    with pytest.raises(Blocked, match="allowDelete") as refused:
+        thing.reconcile()
+    assert refused.value.reason == "DeletionGuarded"
+    assert len(world.discord.channels()) == 1
+
+
+def _id(seconds: float) -> str:
+    return str(snowflake.first_at(_STARTED + timedelta(seconds=seconds)))
+
+
+def test_a_request_cannot_have_made_what_came_after_its_deadline() -> None:
+    """A crash left the attempt open; what people made while nobody was running is theirs."""
+    attempt = Attempt(id="mine", started=_STARTED)
+    evidence = Evidence(what="channel x", candidates=[_id(3600)], entries=None)
+    wall = _STARTED + timedelta(seconds=7200)
+    assert decide(attempt, evidence, wall=wall, timings=KindTimings()).verdict is Verdict.MISSED
+
+
+def test_what_the_bot_cannot_see_waits_for_the_audit_log() -> None:
+    attempt = Attempt(id="mine", started=_STARTED, ended=_STARTED)
+    evidence = Evidence(what="channel x", candidates=[], entries=[], visible=False)
+    timings = KindTimings()
+    with pytest.raises(Waiting):
+        decide(attempt, evidence, wall=_STARTED + timedelta(seconds=60), timings=timings)
+    later = decide(attempt, evidence, wall=_STARTED + timedelta(seconds=400), timings=timings)
+    assert later.verdict is Verdict.MISSED

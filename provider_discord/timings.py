@@ -40,7 +40,6 @@ _NOT_OURS: Final = frozenset(
         # Discord's own: windows and limits that the server counts in real time.
         "global_hold_seconds",
         "reset_margin_seconds",
-        "ban_minimum_seconds",
         "invalid_window_seconds",
         "max_wait_seconds",
         "retry_initial_seconds",

@@ -7,6 +7,7 @@ tests count at the simulator. And wherever a token fails, it must not be shown: 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,12 @@ from .conftest import TOKEN, Obj, System, is_true
 WRONG: Final = "wrong-token-Zm9vYmFyYmF6"
 OTHER: Final = "other-token-cXV4cXV1eA"
 ACKNOWLEDGED: Final = "discord.crossplane.io/acknowledged-bot"
+
+
+@pytest.fixture
+def provider_arguments() -> tuple[str, ...]:
+    """Let it say as much as it can."""
+    return ("--no-leader-election", "--debug")
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +45,9 @@ def _no_token_is_shown(system: System) -> Iterator[None]:
     for where, text in said.items():
         for token in (WRONG, OTHER, TOKEN):
             assert token not in text, f"{token} in {where}"
+            assert b64encode(token.encode()).decode().rstrip("=")[:-1] not in text, (
+                f"{token} in {where}, encoded"
+            )
 
 
 def test_a_wrong_token_is_asked_once_said_everywhere_and_healed_by_the_secret(system: System) -> None:
@@ -79,9 +89,6 @@ def test_a_token_revoked_while_all_is_well_is_asked_once_more_and_healed_by_a_ne
 
     system.discord.revoke_token(TOKEN)
     until_config_says(system, "rejected")
-    system.until_synced_false("Channel", "lobby-0", system.config_name)
-    system.until_polled(1)
-    assert system.discord.count_requests(status=401) == 1, system.discord.requests(status=401)
     for obj in objects:
         system.until_synced_false(
             obj["kind"], obj["metadata"]["name"], rf'ProviderConfig "{system.config_name}"'

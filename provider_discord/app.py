@@ -207,6 +207,7 @@ class App:
                 now=self._now,
                 wall=_wall,
                 guard=guard,
+                may_send=self.leads,
             )
 
         return DiscordSessions(

@@ -135,8 +135,10 @@ class Caller:
         now: Callable[[], float],
         wall: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         self._transport = transport
+        self._may_send = may_send
         self._guard = guard
         self._timings = timings
         self._metrics = metrics
@@ -335,6 +337,7 @@ class Caller:
                 self._check_token()
                 self._guard.check_ban(self._now())
                 check_breaker()
+                self._check_in_time(call)
                 response = self._send(call)
             except TransportFailure as failed:
                 if failed.sent is Sent.NO:
@@ -444,6 +447,18 @@ class Caller:
     def _check_token(self) -> None:
         if self._token_rejected:
             raise TokenInvalid
+
+    def _check_in_time(self, call: _Call) -> None:
+        """Send nothing too late, however long the process was held up: another one may be at work in our place."""
+        cause = ""
+        if not self._may_send():
+            cause = "it was not sent, because this process may not send any more (it does not lead)"
+        elif self._now() >= call.deadline:
+            cause = "it was not sent, because its time had run out"
+        if cause:
+            raise Unavailable(
+                retry_after=self._timings.unavailable_retry_seconds, route=call.route.route.name, cause=cause
+            )
 
     def _reject_token(self) -> None:
         with self._idle:

@@ -48,6 +48,7 @@ class DiscordClient:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         guard: InvalidRequestGuard | None = None,
         transport: httpx.BaseTransport | None = None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         """Make a client. Connects to nothing yet.
 
@@ -61,6 +62,7 @@ class DiscordClient:
             wall: Wall clock, aware, for AmbiguousOutcome.
             guard: The process's guard; a client without one counts for itself.
             transport: Takes the place of the network, for tests.
+            may_send: Asked right before each request leaves; while it says no, calls end in Unavailable.
 
         Raises:
             TokenInvalid: The token cannot be one.
@@ -87,6 +89,7 @@ class DiscordClient:
             metrics=metrics,
             now=now,
             wall=wall,
+            may_send=may_send,
         )
 
     def __repr__(self) -> str:

@@ -338,6 +338,16 @@ class SnapshotCache:
 
     def _fetch(self, guild_id: str, entry: _Entry, flight: _Flight, options: CallOptions) -> GuildSnapshot:
         guild = self._client.guild(guild_id, options=options)
+        if not guild.get("unavailable") and all(
+            str(role["id"]) != guild_id for role in guild.get("roles") or ()
+        ):
+            # Every guild has @everyone. Without it the answer is not the whole guild, and whatever else it lacks
+            # would be taken for deleted.
+            raise Unavailable(
+                retry_after=1.0,
+                route="the guild's snapshot",
+                cause="Discord answered without the guild's roles",
+            )
         channels = self._client.guild_channels(guild_id, options=options)
         member_at = entry.member_at
         if member_at is None or self._now() - member_at >= self._timings.member_max_age_seconds:
@@ -346,7 +356,8 @@ class SnapshotCache:
             asked_at = self._now()
             member = self._client.member(guild_id, self._bot_id, options=options)
             with self._lock:
-                entry.member, entry.member_at = MappingProxyType(member), asked_at
+                doubted = entry.invalid_before is not None and asked_at < entry.invalid_before
+                entry.member, entry.member_at = MappingProxyType(member), None if doubted else asked_at
         return GuildSnapshot(
             guild=MappingProxyType({key: value for key, value in guild.items() if key != "roles"}),
             channels=MappingProxyType({str(channel["id"]): channel for channel in channels}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -69,6 +69,35 @@ class Reader:
     def hold(self) -> None:
         self.gate.clear()
         self.at_the_gate.clear()
+
+
+def test_an_answer_without_the_roles_is_no_guild_without_roles() -> None:
+    reader, clock = Reader(), Clock()
+    cache = SnapshotCache(reader, now=clock, timings=DiscordTimings())
+    before = cache.get(GUILD, options=USER)
+    reader.roles.clear()
+    clock.now += 1
+    with pytest.raises(Unavailable, match="roles"):
+        cache.get(GUILD, max_age_seconds=0, options=USER)
+    assert cache.peek(GUILD) is before
+
+
+def test_a_member_that_was_doubted_while_it_was_read_is_read_again() -> None:
+    reader, clock = Reader(), Clock()
+    cache = SnapshotCache(reader, now=clock, timings=DiscordTimings())
+    read = reader.member
+
+    def doubted(guild_id: str, user_id: str, /, *, options: CallOptions) -> dict[str, Any]:
+        answer = read(guild_id, user_id, options=options)
+        clock.now += 1
+        cache.invalidate_member(guild_id)
+        return answer
+
+    reader.member = doubted  # type: ignore[method-assign]
+    cache.get(GUILD, options=USER)
+    reader.member = read  # type: ignore[method-assign]
+    cache.get(GUILD, options=USER)
+    assert reader.calls.count("member") == 2
 
 
 class Clock:
@@ -349,8 +378,8 @@ def test_listeners_hear_only_what_our_own_writes_do_not_explain(
 
 
 def _shot(
-    channels: list[dict[str, Any]] = [], roles: list[dict[str, Any]] = [], **guild: Any
-) -> GuildSnapshot:  # noqa: B006 - never changed
+    channels: Sequence[dict[str, Any]] = (), roles: Sequence[dict[str, Any]] = (), **guild: Any
+) -> GuildSnapshot:
     return GuildSnapshot(
         guild={"id": GUILD, **guild},
         channels={item["id"]: item for item in channels},

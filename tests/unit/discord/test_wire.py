@@ -69,6 +69,7 @@ def make(
     timings: DiscordTimings = TIMINGS,
     now: Callable[[], float] = time.monotonic,
     guard: InvalidRequestGuard | None = None,
+    may_send: Callable[[], bool] = lambda: True,
 ) -> tuple[DiscordClient, Discord]:
     discord = Discord(list(answers))
     client = DiscordClient(
@@ -79,6 +80,7 @@ def make(
         timings=timings,
         transport=httpx.MockTransport(discord),
         guard=guard,
+        may_send=may_send,
     )
     return client, discord
 
@@ -525,3 +527,28 @@ def test_the_token_is_in_no_traceback_of_a_real_connection() -> None:
     shown = _with_locals(caught.value)
     assert "this-is-the-secret" not in shown
     client.close()
+
+
+def test_a_create_whose_turn_comes_after_the_lease_is_not_sent() -> None:
+    """The first try could not connect; before the second one another copy of the program has taken over."""
+    leads = iter([True])
+    client, discord = make(
+        httpx.ConnectError("refused"), reply(201, {"id": "1"}), may_send=lambda: next(leads, False)
+    )
+    with pytest.raises(Unavailable, match="does not lead"):
+        client.create_channel("1", {"name": "general"}, options=USER)
+    assert len(discord.requests) == 1
+
+
+def test_a_create_that_was_held_up_past_its_deadline_is_not_sent() -> None:
+    """A stopped process wakes up long after whoever asked has gone."""
+    clock = [0.0]
+
+    def stopped_meanwhile() -> bool:
+        clock[0] += 600.0
+        return True
+
+    client, discord = make(reply(201, {"id": "1"}), now=lambda: clock[0], may_send=stopped_meanwhile)
+    with pytest.raises(Unavailable, match="time had run out"):
+        client.create_channel("1", {"name": "general"}, options=USER)
+    assert discord.requests == []

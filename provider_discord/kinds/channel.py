@@ -95,6 +95,7 @@ class ChannelExternal:
             readiness=_READY,
             plan=plan,
             warnings=plan.warnings,
+            requeue_after_seconds=visit.second_look(guild_id, parameters.position if parameters else None),
             refusal=self._why_not_update(plan, snapshot),
         )
 
@@ -122,7 +123,11 @@ class ChannelExternal:
         except Blocked:
             # An error would mean that nothing was made; observe meets the same trouble and tells it.
             annotations = {}
-        return Creation(external_name=str(raw["id"]), annotations=annotations)
+        return Creation(
+            external_name=str(raw["id"]),
+            at_provider={"id": str(raw["id"]), "guildId": guild_id},
+            annotations=annotations,
+        )
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         """Find out what became of an attempt to create."""

@@ -92,6 +92,7 @@ class RoleExternal:
             readiness=_READY,
             plan=plan,
             warnings=plan.warnings,
+            requeue_after_seconds=visit.second_look(guild_id, parameters.position if parameters else None),
             refusal=self._why_not_update(plan, snapshot),
         )
 
@@ -116,7 +117,11 @@ class RoleExternal:
                 raise
         visit.made(str(raw["id"]))
         visit.snapshots.record_role(guild_id, raw)
-        return Creation(external_name=str(raw["id"]), annotations=_image_memory(icon, raw))
+        return Creation(
+            external_name=str(raw["id"]),
+            at_provider={"id": str(raw["id"]), "guildId": guild_id},
+            annotations=_image_memory(icon, raw),
+        )
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         """Find out what became of an attempt to create."""

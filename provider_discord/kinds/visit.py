@@ -294,6 +294,16 @@ class Visit:
         self.connection.made[external_name] = (self.mr.uid, self.equipment.now())
         self.wrote(external_name)
 
+    def second_look(self, guild_id: str, position: int | None) -> float | None:
+        """Return when to look again at the place of an object that has just been adopted, None if there is no need.
+
+        Objects find their siblings by the guild that each one's status shows. Two that are adopted at the same time
+        miss each other, but not once more: the later one of them finds both.
+        """
+        if position is None or self.mr.deleting or self.mr.at_provider.get("guildId") == guild_id:
+            return None
+        return self.timings.order_quiet_seconds
+
     def wrote(self, external_name: str) -> None:
         """Remember that the external resource was changed now, for ``updatedAt``."""
         self.connection.written[external_name] = meta.to_rfc3339(self.equipment.wall())

@@ -95,9 +95,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """A create that succeeded."""
+    """A create that succeeded.
+
+    Attributes:
+        external_name: The id of what was made.
+        at_provider: The least that ``status.atProvider`` must show before anybody looks at it: by it, objects find
+            one another.
+        annotations: Memory to persist on the object.
+        connection_details: For the connection secret.
+    """
 
     external_name: str
+    at_provider: Mapping[str, Any] | None = None
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     connection_details: Mapping[str, bytes] = field(default_factory=dict)
 

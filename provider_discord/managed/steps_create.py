@@ -192,6 +192,7 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     tools.announcer.well(p.mr.uid)
     tools.announcer.normal(p.mr.obj, "CreatedExternalResource", f"created external resource {name}")
     p.log.info("created", external_name=name, attempt=attempt.id)
+    p.at_provider = creation.at_provider
     p.set(conditions.creating(), conditions.reconcile_success())
     p.report()
     return results.requeue(anew=True)

@@ -137,6 +137,8 @@ class Thing:
         except AmbiguousCreate as error:
             self.attempts[-1] = replace(attempt, ended=error.ended)
             raise
+        if creation.at_provider is not None:
+            self.obj["status"]["atProvider"] = dict(creation.at_provider)
         self.annotate({EXTERNAL_NAME: creation.external_name, **creation.annotations})
         return Change()
 

@@ -63,6 +63,25 @@ def test_a_channel_dragged_by_hand_goes_back(world: World) -> None:
     assert _channel_order(world) == list("abcde")
 
 
+@pytest.mark.parametrize("kind", ["channel", "role"])
+def test_what_is_made_at_the_same_time_finds_its_siblings(world: World, kind: str) -> None:
+    """By the guild in its status, as long as the manifest has but a reference: before the pass that looks at its place."""
+    make = world.channel if kind == "channel" else world.role
+    made = make("made", position=1)
+    made.reconcile()
+    assert made.at_provider == {"id": made.id, "guildId": world.guild_id}
+    assert made.observe().requeue_after_seconds is None
+
+
+@pytest.mark.parametrize("kind", ["channel", "role"])
+def test_what_is_adopted_at_the_same_time_looks_at_its_place_again(world: World, kind: str) -> None:
+    create = world.discord.create_channel if kind == "channel" else world.discord.create_role
+    make = world.channel if kind == "channel" else world.role
+    adopted = make("theirs", external_name=create({"name": "theirs"})["id"], position=1)
+    assert adopted.observe().requeue_after_seconds == world.timings.order_quiet_seconds
+    assert adopted.observe().requeue_after_seconds is None, "its siblings have seen it now"
+
+
 def test_unmanaged_and_paused_channels_keep_their_places(world: World) -> None:
     things = [world.channel("b", position=2), world.channel("a", position=1)]
     things[0].reconcile()
@@ -173,3 +192,101 @@ def test_many_workers_make_and_order_a_guild_without_getting_into_each_others_wa
     writes = world.requests(writes=True)
     assert len([w for w in writes if w["method"] == "POST"]) == len(names)
     assert len(writes) <= len(names) + 3
+
+
+def test_a_difference_says_where_an_object_stands_and_where_it_shall(world: World) -> None:
+    channels = [world.channel(name, position=key) for name, key in (("b", 2), ("a", 1))]
+    roles = [world.role(name, position=key) for name, key in (("high", 2), ("low", 1))]
+    for thing in (*channels, *roles):
+        thing.reconcile()
+    world.discord.move_roles(
+        [{"id": thing.id, "position": position} for position, thing in enumerate(roles, start=1)]
+    )
+    world.advance(61)
+    assert [str(diff) for diff in channels[1].observe().diff] == ["position: below b -> above b"]
+    assert [str(diff) for diff in roles[0].observe().diff] == ["position: below low -> above low"]
+
+
+def test_only_what_somebody_moved_is_drift(world: World) -> None:
+    things = [world.channel(name, position=10 * key) for key, name in enumerate("abcde", start=1)]
+    for thing in things:
+        thing.reconcile()
+    _settle(things)
+    first = world.channel("first", position=1)
+    first.reconcile()
+    assert all(diff.own for thing in (first, *things) for diff in thing.observe().diff), "made by us"
+    assert first.observe().diff
+    _settle([first, *things])
+    things[0].spec(position=99)
+    assert all(diff.own for thing in (first, *things) for diff in thing.observe().diff), "another sort key"
+    assert things[0].observe().diff
+    _settle([first, *things])
+    world.advance(61)
+    world.discord.move_channels([{"id": things[3].id, "position": 0}])
+    dragged = {
+        thing.id for thing in (first, *things) for diff in thing.observe(Priority.RETRY).diff if not diff.own
+    }
+    assert dragged == {things[3].id}, "its neighbours are out of order, but nobody touched them"
+    _settle([first, *things])
+    assert _channel_order(world) == ["first", "b", "c", "d", "e", "a"]
+
+
+def test_a_channel_that_its_manifest_moves_into_a_category_is_drift_for_nobody(world: World) -> None:
+    category = world.channel("staff", type="category")
+    category.reconcile()
+    inside = world.channel("inside", position=1, parentId=category.id)
+    outside = world.channel("outside", position=0)
+    for thing in (inside, outside):
+        thing.reconcile()
+    _settle([category, inside, outside])
+    outside.spec(parentId=category.id)
+    outside.reconcile()
+    assert all(diff.own for thing in (inside, outside) for diff in thing.observe().diff)
+
+
+def test_a_403_for_channels_is_nobodys_in_particular_and_ends_at_once(world: World) -> None:
+    things = [world.channel(name, position=-ord(name) + 200) for name in "abcdef"]
+    for thing in things:
+        thing.reconcile()
+    world.discord.add_fault(Effect.STATUS, status=403, method="PATCH", route=_BULK_CHANNELS)
+    things[0].reconcile()
+    mark = world.mark()
+    with pytest.raises(Blocked):
+        things[0].reconcile()
+    assert len(world.requests(since=mark, status=403)) == 1
+    mark = world.mark()
+    _settle(things)
+    assert _channel_order(world) == list("fedcba")
+    assert len(world.requests(since=mark, route="/guilds/{guild_id}/members/{user_id}")) == 1, "maybe its roles changed"
+
+
+def test_what_discord_carried_out_of_a_refused_batch_is_looked_at(world: World) -> None:
+    """It may keep what stood before the entry that it refuses."""
+    things = [world.channel(name, position=-ord(name) + 200) for name in "abcd"]
+    for thing in things:
+        thing.reconcile()
+    world.discord.add_fault(
+        Effect.STATUS, status=400, method="PATCH", route=_BULK_CHANNELS, after_commit=True
+    )
+    things[0].reconcile()
+    mark = world.mark()
+    things[0].reconcile()
+    assert len(world.writes_since(mark)) == 1, "all of it was carried out; nothing is sent again"
+    assert _channel_order(world) == list("dcba")
+
+
+@pytest.mark.parametrize("kind", ["channel", "role"])
+def test_trouble_with_the_order_does_not_lose_what_was_written_before(world: World, kind: str) -> None:
+    world.discord.set_guild(features=["ROLE_ICONS"])
+    make = world.channel if kind == "channel" else world.role
+    things = [make(name, position=key) for name, key in (("b", 2), ("a", 1))]
+    for thing in things:
+        thing.reconcile()
+    fields = {"type": "text", "topic": "new"} if kind == "channel" else {"icon": _ICON}
+    thing = things[1].spec(**fields)
+    world.discord.add_fault(Effect.STATUS, status=400, method="PATCH", route=f"/guilds/{{guild_id}}/{kind}s", times=0)
+    for other in things:
+        other.connect().update(other.mr, other.observe())
+        world.advance(11)
+    change = thing.connect().update(thing.mr, thing.observe())
+    assert isinstance(change, Change)

@@ -311,7 +311,7 @@ class CloudExternal:
         if how in {"lost", "committed", "late"}:
             msg = "no answer"
             raise AmbiguousCreate(msg, started=started, ended=cloud.clock.wall())
-        return Creation(external_name=made, connection_details=cloud.details)
+        return Creation(external_name=made, at_provider={"id": made}, connection_details=cloud.details)
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         cloud = self.cloud

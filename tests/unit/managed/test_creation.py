@@ -53,6 +53,15 @@ def test_a_kill_at_any_point_makes_nothing_twice_and_loses_nothing(
     assert not [resource for resource, _ in world.api.objects if resource == THINGS]
 
 
+def test_what_was_made_is_in_the_status_before_anybody_looks_at_it(world: World) -> None:
+    """So that objects which are made at the same time find one another."""
+    key = world.thing(size=1)
+    world.run(0)
+    assert world.states(key) == SETTLED
+    assert world.cloud.last is not None
+    assert world.cloud.last.at_provider == {"id": world.external_name(key)}, "as the first look found it"
+
+
 @dataclasses.dataclass
 class Case:
     reason: str

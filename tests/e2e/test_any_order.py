@@ -15,6 +15,12 @@ from .conftest import MANAGED, Obj, System
 SHUFFLES: Final = (11, 12, 13)
 
 
+@pytest.fixture
+def provider_arguments() -> tuple[str, ...]:
+    """Polls so rare that none comes: what converges, converges because something woke it."""
+    return ("--no-leader-election", "--poll", "1h")
+
+
 @pytest.mark.parametrize(
     "order",
     [

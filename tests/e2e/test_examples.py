@@ -49,6 +49,12 @@ SPOKEN: Final = frozenset({TYPES["voice"], TYPES["stage"]})
 Read = Callable[[Path], list[Obj]]
 
 
+@pytest.fixture
+def provider_arguments() -> tuple[str, ...]:
+    """Polls so rare that none comes: what converges, converges because something woke it."""
+    return ("--no-leader-election", "--poll", "1h")
+
+
 @pytest.mark.parametrize(
     "features",
     [

@@ -33,7 +33,10 @@ class Sibling:
         guild_id: The guild it is in, as far as known: from its status, else from its spec.
         external_name: Its Discord id; None before it has one.
         position: Its sort key; None: its place is unmanaged.
-        movable: It may be moved: not paused, not being deleted, and its policies include Update.
+        movable: It may be moved: not paused, not being deleted, its policies include Update, and its own pass has
+            seen what it claims. Until then nobody knows whether its ProviderConfig lets it reach that.
+        seniority: Sorts the owner of an external name first, as ``managed.claims`` does.
+        owns: It may own an external name: it does not only observe.
         follows: It copies the overwrites of its parent (``syncPermissions``).
         parent_id: The parent that its status shows.
     """
@@ -43,6 +46,8 @@ class Sibling:
     external_name: str | None
     position: int | None
     movable: bool
+    seniority: tuple[str, str]
+    owns: bool
     follows: bool
     parent_id: str | None
 
@@ -84,10 +89,14 @@ class Siblings:
         with self._lock:
             known = self._sort_keys.get((resource, guild_id))
         if known is None or known[0] != version or known[1] != keys:
+            owners: dict[str, Sibling] = {}
+            for sibling in sorted(self.of(resource, guild_id), key=lambda one: one.seniority):
+                if sibling.owns and sibling.external_name is not None:
+                    owners.setdefault(sibling.external_name, sibling)
             found = {
-                sibling.external_name: sibling.position
-                for sibling in self.of(resource, guild_id)
-                if sibling.movable and sibling.external_name is not None and sibling.position is not None
+                external_name: owner.position
+                for external_name, owner in owners.items()
+                if owner.movable and owner.position is not None
             }
             known = (version, keys, found)
             with self._lock:
@@ -136,7 +145,10 @@ def sibling_of(obj: Obj) -> Sibling:
         position=position if isinstance(position, int) and not isinstance(position, bool) else None,
         movable=not metadata.get("deletionTimestamp")
         and annotations.get(_PAUSED) != "true"
-        and ("*" in policies or "Update" in policies),
+        and ("*" in policies or "Update" in policies)
+        and seen.get("id") == external_name,
+        seniority=(str(metadata.get("creationTimestamp") or ""), str(metadata.get("uid") or "")),
+        owns=set(policies) not in ({"Observe"}, {"Observe", "LateInitialize"}),
         follows=wanted.get("syncPermissions") is True,
         parent_id=seen.get("parentId") or None,
     )

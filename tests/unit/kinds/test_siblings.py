@@ -27,11 +27,12 @@ def _obj(name: str = "x", version: int = 1, **changes: Any) -> Obj:
             "annotations": {"crossplane.io/external-name": changes.get("id", _ID)},
         },
         "spec": {"forProvider": {"guildId": _GUILD, "position": changes.get("position", 3)}},
-        "status": {},
+        "status": {"atProvider": {"id": changes.get("id", _ID), "guildId": _GUILD}},
     }
     obj["metadata"] |= changes.get("metadata", {})
     obj["metadata"]["annotations"] |= changes.get("annotations", {})
     obj["spec"] |= changes.get("spec", {})
+    obj["status"] = changes.get("status", obj["status"])
     return obj
 
 
@@ -43,6 +44,7 @@ def _obj(name: str = "x", version: int = 1, **changes: Any) -> Obj:
         ({"metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}}, False, "being deleted"),
         ({"spec": {"managementPolicies": ["Observe"]}}, False, "only observed"),
         ({"spec": {"managementPolicies": ["Observe", "Create", "Update"]}}, True, "may be updated"),
+        ({"status": {}}, False, "its own pass never came so far, maybe because its config forbids it"),
     ],
 )
 def test_only_what_is_ours_to_move_counts(changes: dict[str, Any], movable: bool, reason: str) -> None:
@@ -72,3 +74,31 @@ def test_facts_of_objects_that_are_gone_do_not_pile_up() -> None:
 
 def test_an_object_without_a_snowflake_has_no_place() -> None:
     assert sibling_of(_obj(id="general")).external_name is None
+
+
+_OTHERS = {"creationTimestamp": "2026-11-22T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("older", "found", "reason"),
+    [
+        ({"position": 3}, {_ID: 3}, "the older one owns the name, so its sort key counts"),
+        ({"position": None}, {}, "the owner leaves the place alone"),
+        ({"position": 3, "annotations": {"crossplane.io/paused": "true"}}, {}, "the owner is paused"),
+        ({"position": 3, "spec": {"managementPolicies": ["Observe"]}}, {_ID: 7}, "who only looks owns nothing"),
+    ],
+)  # fmt: skip
+def test_of_two_with_one_name_only_the_owner_moves_it(
+    older: dict[str, Any], found: dict[str, int], reason: str
+) -> None:
+    store = Store()
+    siblings = Siblings({_CHANNELS: store})
+    metadata = {"creationTimestamp": "2026-11-22T09:00:00Z"}
+    store.put(_obj("a", version=1, **older, metadata=metadata))
+    store.put(_obj("z", version=2, position=7, metadata=_OTHERS))
+    assert siblings.sort_keys(_CHANNELS, _GUILD) == found, reason
+    store.put(_obj("z", version=3, position=8, metadata=_OTHERS))
+    store.put(_obj("a", version=4, **older, metadata=metadata))
+    assert siblings.sort_keys(_CHANNELS, _GUILD) == {
+        key: 8 if value == 7 else value for key, value in found.items()
+    }

@@ -127,6 +127,8 @@ def test_a_provider_that_starts_before_its_api_server(system: System) -> None:
     assert said.status_code == 503
     assert "not listed yet" in said.text
     assert system.discord.last_request() == last
+    assert system.provider.stop() == 0, "nor does it hang where there is nobody to say goodbye to"
+    system.provider.start(ready=False)
 
     bring_back(system)
     system.until_true(system.guild(), system.channel("lobby"))

@@ -52,6 +52,9 @@ def orphaned(p: Pass) -> Result | None:
 def claim(p: Pass) -> Result | None:
     """Claim the external name. The younger of two objects writes and deletes nothing."""
     if p.mr.external_name is None:
+        if p.mr.uid not in p.tools.memory.created:
+            # Left over from an adoption that did not come about: to others it would seem to be taken.
+            p.unclaim()
         return None
     owner = p.claim(p.mr.external_name)
     if owner is None:

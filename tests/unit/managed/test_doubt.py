@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed import attempts, meta
+from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Attempt
 from tests.unit.managed.managed_world import SETTLED, THINGS, World
 
@@ -77,3 +78,40 @@ def test_an_object_made_anew_unseen_claims_nothing_of_the_old_one(world: World) 
     assert new is not None
     world.process.deliver(THINGS, new, gone=False)
     assert not claims.claimed("Thing", id_)
+
+
+def test_an_adoption_that_did_not_come_about_claims_nothing(world: World) -> None:
+    """The manifest was renamed in the moment of adopting: what the old name meant is free for others."""
+    world.cloud.adopt_by_name = True
+    id_ = world.cloud.make("Thing", {"name": "general"})
+    key = world.thing("general")
+    renamed: list[Key] = []
+
+    def rename(verb: str, resource: Resource, at: Key) -> None:
+        if verb == "replace" and resource == THINGS and not renamed:
+            renamed.append(at)
+            world.set_field(at, "name", "lobby")
+
+    world.api.hooks.append(rename)
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert world.external_name(key) != id_
+    assert not world.process.tools.claims.claimed("Thing", id_)
+
+
+def test_an_adoption_given_up_for_good_claims_nothing(world: World) -> None:
+    world.cloud.adopt_by_name = True
+    id_ = world.cloud.make("Thing", {"name": "general"})
+    key = world.thing("general")
+    renamed: list[Key] = []
+
+    def rename(verb: str, resource: Resource, at: Key) -> None:
+        if verb == "replace" and resource == THINGS and not renamed:
+            renamed.append(at)
+            world.cloud.refusal = Blocked("not now", reason="MissingPermission")
+            world.set_field(at, "name", "lobby")
+
+    world.api.hooks.append(rename)
+    world.run(5)
+    assert not world.external_name(key)
+    assert not world.process.tools.claims.claimed("Thing", id_)

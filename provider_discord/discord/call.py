@@ -430,7 +430,8 @@ class Caller:
             self._forbidden.allowed(identity)
             return body
         error = api_error(status=response.status, body=body, route=call.demand.route)
-        if response.status >= 500 or good or (garbled and response.status == 401):
+        # A page is somebody else's between us and Discord, which answers in JSON: no proof against a token or a thing.
+        if response.status >= 500 or good or (garbled and response.status in {401, 404}):
             text = str(error) if response.status >= 500 else "the answer was not JSON"
             raise _Attempt(text, reason=RetryReason.SERVER_ERROR, maybe_executed=True, sent_at=call.sent_at)
         if response.status == 401:

@@ -165,6 +165,8 @@ UNSENT = httpx.ConnectError("refused")
         (httpx.RemoteProtocolError("truncated"), "half an answer"),
         (httpx.ReadTimeout("slow"), "no answer in time"),
         (httpx.Response(200, text="<html>", headers=VIA), "an answer that is no JSON"),
+        (httpx.Response(401, html="<html>log in</html>"), "somebody else's page is no word on the token"),
+        (httpx.Response(404, html="<html>nginx</html>"), "nor on what there is"),
     ],
 )
 def test_what_failed_is_repeated_if_that_is_safe_and_is_ambiguous_if_not(answer: Answer, reason: str) -> None:
@@ -195,6 +197,13 @@ def test_a_create_that_cannot_have_arrived_is_repeated(failure: Exception) -> No
     client, _ = make(failure)
     with pytest.raises(Unavailable):
         client.create_channel("1", {"name": "x"}, options=RETRY)
+
+
+def test_a_page_does_not_make_a_delete_done() -> None:
+    client, _ = make(httpx.Response(404, html="<html>nginx</html>"))
+    with pytest.raises(Unavailable):
+        client.delete_role("1", "2", options=RETRY)
+    assert not client.token_rejected
 
 
 def test_a_delete_that_an_earlier_attempt_did_is_done() -> None:

@@ -70,3 +70,27 @@ def test_a_create_whose_answer_is_lost_makes_exactly_one(
     # What Discord had made was found, not made again.
     posts = Counter(one["body"]["name"] for one in discord.requests(method="POST"))
     assert posts == {name: 4 if name.endswith("never") else 2 for name in MISFORTUNES}
+
+
+def test_an_object_deleted_before_its_create_was_settled_leaves_nothing_behind(system: System) -> None:
+    discord = system.discord
+    names = ("dropped-done", "dropped-late", "dropped-never")
+    for name in names:
+        discord.add_fault(Fault(method="POST", name=name, **MISFORTUNES[name]))
+    guild = system.guild()
+    system.connect()
+    system.apply(guild)
+    system.until_true(guild)
+    system.apply(*(system.channel(name) for name in names))
+    system.until(
+        lambda: all(fault["hits"] for fault in discord.faults()), "every create to have its misfortune"
+    )
+
+    for name in names:
+        system.delete("Channel", name)
+    system.until(lambda: not system.objects("Channel"), "all objects to go")
+    # What came late was waited for; nothing is made or left after that.
+    made = [one["body"]["name"] for one in discord.requests(method="POST")]
+    assert sorted(made) == list(names)
+    assert len(discord.requests(method="DELETE", status=200)) == 2
+    assert discord.channels() == []

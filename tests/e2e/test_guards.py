@@ -161,6 +161,30 @@ def test_what_was_really_deleted_is_made_again_as_soon_as_that_is_certain(system
     system.until_true(*objects)
 
 
+def test_a_bot_that_is_thrown_out_makes_nothing_anew_when_it_is_back(system: System) -> None:
+    discord = system.discord
+    objects = [system.guild(), system.role("builder"), *(system.channel(f"lobby-{n}") for n in range(3))]
+    system.connect()
+    system.apply(*objects)
+    system.until_true(*objects)
+    there = discord.channels()
+
+    before = discord.last_request()
+    discord.remove_bot()
+    for obj in objects:
+        said = system.until_synced_false(obj["kind"], obj["metadata"]["name"], "the bot is not in guild")
+        assert "https://discord.com/oauth2/authorize?client_id=" in said
+        assert said.endswith("Discord says: Unknown Guild")
+    system.until_event("lobby-0", "NotInGuild", "https://discord.com/oauth2/authorize")
+    refused = discord.requests(since=before, status=404)
+    assert len(refused) <= 1 + math.ceil((refused[-1]["at"] - refused[0]["at"]) / (POLL_SECONDS * 0.9))
+
+    discord.add_bot()
+    system.until_true(*objects)
+    assert discord.channels() == there
+    assert system.writes(before) == []
+
+
 # Never lock ourselves out.
 
 

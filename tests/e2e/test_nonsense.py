@@ -73,6 +73,35 @@ def test_bad_answers_to_writes_are_survived(system: System) -> None:
     assert {one["name"]: one["topic"] for one in discord.channels()} == dict.fromkeys(BAD_ANSWERS, "changed")
 
 
+def test_a_page_from_somewhere_else_proves_nothing(system: System) -> None:
+    # A proxy's 401 says nothing about the token, its 404 nothing about what there is.
+    discord = system.discord
+    lobby, builder = system.channel("lobby"), system.role("builder")
+    system.connect()
+    system.apply(system.guild(), lobby, builder)
+    system.until_true(lobby, builder)
+
+    for status in (401, 404):
+        discord.add_fault(Fault(effect=Effect.STATUS, status=status, method="GET", times=4))
+        system.reconcile(lobby, builder)
+        discord.clear_faults()
+        system.reconcile(lobby, builder)
+        system.until_true(lobby, builder)
+    assert system.condition("ProviderConfig", system.config_name, "Ready")["status"] == "True"
+
+    discord.add_fault(Fault(effect=Effect.STATUS, status=404, method="DELETE", times=0))
+    for obj in (lobby, builder):
+        system.delete(obj["kind"], obj["metadata"]["name"])
+    system.until_synced_false("Role", "builder", "delete failed")
+    system.until_synced_false("Channel", "lobby", "delete failed")
+    assert discord.channel("lobby")
+    assert discord.role("builder")
+    discord.clear_faults()
+    system.until(lambda: not system.objects("Channel") and not system.objects("Role"), "both to go")
+    assert discord.channels() == []
+    assert "builder" not in [one["name"] for one in discord.roles()]
+
+
 def test_a_burst_of_server_errors_is_waited_out(system: System) -> None:
     discord = system.discord
     objects = [system.guild(), *(system.channel(f"lobby-{n}") for n in range(5)), system.role("builder")]

@@ -146,7 +146,7 @@ class ChannelExternal:
             candidates=candidates,
             entries=None if entries is None else entries.found,
             truncated=entries is not None and not entries.complete,
-            visible=visible,
+            visible=visible and attempt.is_of(mr),
         )
         return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
 

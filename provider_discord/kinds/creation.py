@@ -43,7 +43,8 @@ class Evidence:
         what: The thing in words: ``channel "general"``.
         candidates: Ids of things that answer to the manifest's name, type and place and that nobody claims.
         entries: The audit log's creations of this type since before the attempt; None: the bot may not read it.
-        visible: The bot could see the thing in a list, had it been made.
+        visible: The thing could be seen and known again in a list, had it been made: nothing hides it from the bot,
+            and the manifest is the one that it would have been made from.
         truncated: There are more such entries than were read.
     """
 
@@ -84,7 +85,7 @@ def decide(attempt: Attempt, evidence: Evidence, *, wall: datetime, timings: Kin
     untold = [found for found in during if found not in told]
     lag = timedelta(seconds=timings.audit_lag_seconds)
     if not untold and not evidence.visible and wall < (attempt.ended or attempt.started) + lag:
-        msg = f"the bot could not see a {evidence.what}; waiting for the guild's audit log to tell whether there is one"
+        msg = f"the list can't tell whether there is a {evidence.what}; waiting for the guild's audit log to tell"
         raise Waiting(msg, retry_after=timings.audit_retry_seconds, quiet=True)
     if not untold:
         return Resolution(
@@ -132,7 +133,8 @@ def _by_list(attempt: Attempt, evidence: Evidence, during: Sequence[str]) -> Res
         return Resolution(
             verdict=Verdict.AMBIGUOUS,
             message=(
-                f"whether attempt {attempt.id} made the {evidence.what} can't be told: the bot could not see it; "
+                f"whether attempt {attempt.id} made the {evidence.what} can't be told: the bot could not see it, or "
+                f"would not know it again since the manifest was changed; "
                 f"give the bot View Audit Log, or set the annotation crossplane.io/external-name to its id"
             ),
         )

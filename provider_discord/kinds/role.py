@@ -138,6 +138,7 @@ class RoleExternal:
             candidates=candidates,
             entries=None if entries is None else entries.found,
             truncated=entries is not None and not entries.complete,
+            visible=attempt.is_of(mr),
         )
         return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
 

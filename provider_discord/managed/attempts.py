@@ -107,6 +107,8 @@ def _dump(opened: OpenAttempt) -> str:
         record["ended"] = meta.to_rfc3339_micro(attempt.ended)
     if attempt.misses:
         record["misses"] = [meta.to_rfc3339_micro(miss) for miss in attempt.misses]
+    if attempt.generation:
+        record["generation"] = attempt.generation
     if opened.replaces:
         record["replaces"] = opened.replaces
     return json.dumps(record, separators=(",", ":"))
@@ -120,7 +122,7 @@ def _parse(text: str, *, fallback: datetime) -> OpenAttempt:
     if not isinstance(record, dict):
         record = {}
     started = meta.from_rfc3339(str(record.get("started") or "")) or fallback
-    misses = record.get("misses")
+    misses, generation = record.get("misses"), record.get("generation")
     return OpenAttempt(
         attempt=Attempt(
             id=str(record.get("id") or ""),
@@ -131,6 +133,7 @@ def _parse(text: str, *, fallback: datetime) -> OpenAttempt:
                 for miss in (misses if isinstance(misses, list) else ())
                 if (at := meta.from_rfc3339(str(miss))) is not None
             ),
+            generation=generation if isinstance(generation, int) else 0,
         ),
         replaces=str(record.get("replaces") or ""),
     )

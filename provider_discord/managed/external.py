@@ -85,12 +85,18 @@ class Attempt:
         started: When it was persisted (wall time, UTC).
         ended: When its outcome was known to be unknown; None while in flight or if a crash ended it.
         misses: When earlier resolutions found nothing.
+        generation: That of the manifest it was made from; 0: not known.
     """
 
     id: str
     started: datetime
     ended: datetime | None = None
     misses: tuple[datetime, ...] = ()
+    generation: int = 0
+
+    def is_of(self, mr: ManagedResource) -> bool:
+        """Tell whether the manifest still is the one it was made from; asking for deletion counts as a generation."""
+        return self.generation in {0, mr.generation - 1 if mr.deleting else mr.generation}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,7 @@ def create(p: Pass) -> Result | None:
         raise p.observed.refusal
     p.tools.configs.check_write(p.mr)
     p.check_leading()
-    attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall())
+    attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall(), generation=p.generation)
     p.tools.checkpoint("create.before-pending")
     # A plain PUT: if it succeeds, what this pass decided by was the latest object.
     p.persist(attempts.begun(attempt, replaces=p.mr.external_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,28 @@ def test_a_channel_under_a_category_that_went_out_of_sight_is_not_taken_for_neve
     world.discord.hide_channel("staff")
     world.advance(61)
     assert thing.resolve().verdict is Verdict.AMBIGUOUS
+
+
+@pytest.mark.parametrize("kind", ["Channel", "Role"])
+def test_a_changed_manifest_does_not_know_again_what_the_old_one_made(world: World, kind: str) -> None:
+    world.discord.set_bot_permissions(_WITHOUT_AUDIT_LOG)
+    thing = world.channel("general") if kind == "Channel" else world.role("general")
+    world.discord.add_fault(Effect.DROP, method="POST", after_commit=True)
+    with pytest.raises(AmbiguousCreate):
+        thing.reconcile()
+    thing.attempts[-1] = replace(thing.attempts[-1], generation=1)
+    thing.spec(name="lobby")
+    thing.obj["metadata"]["generation"] = 2
+    assert thing.resolve().verdict is Verdict.AMBIGUOUS
+
+
+def test_a_deletion_is_no_change_of_the_manifest(world: World) -> None:
+    thing = world.channel("general")
+    attempt = Attempt(id="x", started=_STARTED, generation=1)
+    assert attempt.is_of(thing.mr)
+    thing.mark_deleted().obj["metadata"]["generation"] = 2
+    assert attempt.is_of(thing.mr)
+    assert Attempt(id="", started=_STARTED).is_of(thing.mr), "a record that does not tell"
 
 
 def test_what_goes_wrong_after_the_answer_is_no_failed_create(

@@ -115,3 +115,14 @@ def test_an_adoption_given_up_for_good_claims_nothing(world: World) -> None:
     world.run(5)
     assert not world.external_name(key)
     assert not world.process.tools.claims.claimed("Thing", id_)
+
+
+def test_an_attempt_knows_its_manifest(world: World) -> None:
+    key = world.thing()
+    world.edit(key, lambda obj: obj["spec"]["forProvider"].update(size=2))
+    world.cloud.on_create = "late"
+    world.run(1)
+    opened = attempts.open_attempt(world.obj(key) or {})
+    assert opened is not None
+    assert opened.attempt.generation == 2
+    assert opened.attempt.misses, "kept when it is looked for"

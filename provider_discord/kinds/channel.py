@@ -23,7 +23,7 @@ from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of
 from provider_discord.kinds.missing import find_unlisted
 from provider_discord.kinds.outcomes import translated
-from provider_discord.kinds.reorder import ChannelOrder, position_diff, put_in_order
+from provider_discord.kinds.reorder import ChannelOrder, position_diff, with_order
 from provider_discord.kinds.session import DiscordSession
 from provider_discord.kinds.visit import Equipment, Visit
 from provider_discord.managed.errors import Blocked, ExternalFailure, ManagedError, Waiting
@@ -155,22 +155,13 @@ class ChannelExternal:
         visit, plan = self._visit, observation.plan
         assert isinstance(plan, ChannelPlan)
         guild_id, channel_id = visit.guild_id(), str(plan.raw["id"])
-        wrote = False
-        annotations: Mapping[str, str | None] = plan.annotations
+        change = Change(wrote=False, annotations=plan.annotations)
         if plan.body:
             answer = self._patch(guild_id, channel_id, plan)
-            wrote = True
             parameters = visit.parse(CHANNEL, ChannelParameters)
             remembered = mr.annotations.get(TAGS_ANNOTATION)
-            annotations = channel_plan.tags_memory(parameters, answer, remembered)
-        if plan.position is None:
-            return Change(wrote=wrote, annotations=annotations)
-        ordered = put_in_order(visit, _ORDER, visit.look(guild_id), channel_id, plan.position)
-        return Change(
-            wrote=wrote or ordered.wrote,
-            annotations=annotations,
-            requeue_after_seconds=ordered.requeue_after_seconds,
-        )
+            change = Change(annotations=channel_plan.tags_memory(parameters, answer, remembered))
+        return with_order(change, visit, _ORDER, guild_id, object_id=channel_id, position=plan.position)
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
         """Delete the channel, unless something would be lost or the guild needs it."""
@@ -264,6 +255,7 @@ class ChannelExternal:
             snapshot=snapshot,
             bot_id=self._visit.bot_id,
             remembered_tags=mr.annotations.get(TAGS_ANNOTATION),
+            seen=mr.at_provider,
         )
         misplaced = position_diff(self._visit, _ORDER, snapshot, str(raw["id"]), parameters.position)
         if misplaced is None:
@@ -365,6 +357,9 @@ class ChannelExternal:
                 raise
         visit.snapshots.record_channel(guild_id, answer)
         visit.wrote(channel_id)
+        if plan.raw.get("type") == ChannelType.CATEGORY and "permission_overwrites" in plan.body:
+            # The channels that are synced with it have changed too, and the answer does not tell which.
+            visit.snapshots.invalidate(guild_id)
         return answer
 
     # Guarding.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from provider_discord.apis.channel import CHANNEL_FLAGS, CHANNEL_OBSERVED, SAME_CLASS_TYPES, ChannelParameters
@@ -86,6 +86,7 @@ def plan_update(
     snapshot: GuildSnapshot,
     bot_id: str,
     remembered_tags: str | None,
+    seen: Json | None = None,
 ) -> ChannelPlan:
     """Compare a channel with its manifest. Its place among its siblings is not looked at here.
 
@@ -95,6 +96,7 @@ def plan_update(
         snapshot: Its guild.
         bot_id: The bot's user id.
         remembered_tags: The annotation with the tags' memory.
+        seen: ``status.atProvider`` as last written.
 
     Raises:
         Blocked: The manifest asks for what can't be.
@@ -129,7 +131,10 @@ def plan_update(
 
     overwrite_plan = _overwrites(parameters, raw, snapshot=snapshot, bot_id=bot_id)
     if overwrite_plan is not None:
-        diffs += overwrite_plan.diffs
+        shown = _shown_overwrites(raw)
+        # A channel that follows its category was left behind by it, unless somebody changed the channel itself.
+        follows = bool(parameters.sync_permissions) and (seen or {}).get("permissionOverwrites") == shown
+        diffs += (replace(diff, own=follows) for diff in overwrite_plan.diffs)
         # With a move they go along even if they are right: no moment in which the new parent's would hold.
         if overwrite_plan.changed or "parent_id" in body:
             body["permission_overwrites"] = list(overwrite_plan.target)
@@ -238,7 +243,7 @@ def status(raw: Json, *, snapshot: GuildSnapshot) -> dict[str, Any]:
         shown["permissionsSynced"] = overwrites.same(
             raw.get("permission_overwrites"), parent.get("permission_overwrites")
         )
-    shown["permissionOverwrites"] = [_shown_overwrite(one) for one in raw.get("permission_overwrites") or ()]
+    shown["permissionOverwrites"] = _shown_overwrites(raw)
     if raw.get("available_tags") is not None:
         shown["availableTags"] = [_shown_tag(tag) for tag in raw["available_tags"]]
     emoji = raw.get("default_reaction_emoji")
@@ -406,6 +411,10 @@ def _parent(parameters: ChannelParameters, raw: Json) -> list[Difference]:
             parameters.parent_id or None,
         )
     ]
+
+
+def _shown_overwrites(raw: Json) -> list[dict[str, Any]]:
+    return [_shown_overwrite(one) for one in raw.get("permission_overwrites") or ()]
 
 
 def _shown_overwrite(raw: Json) -> dict[str, Any]:

@@ -207,7 +207,10 @@ class GuildExternal:
                 body[attribute] = image.data_uri if image is not None else None
                 sent_images[attribute] = image
                 shown = "another image" if image is not None else "none"
-                all_diffs.append(FieldDiff(_KEYS[attribute], str(raw.get(attribute) or "none"), shown))
+                own = images.is_another(image, remembered.get(attribute))
+                all_diffs.append(
+                    FieldDiff(_KEYS[attribute], str(raw.get(attribute) or "none"), shown, own=own)
+                )
         feature_diffs, features, waits_for = _features(mr, parameters, raw, body)
         all_diffs += feature_diffs
         if features is not None:
@@ -249,11 +252,12 @@ def _features(
         value = getattr(parameters, attribute)
         if value is None or value is (feature in observed):
             continue
-        diffs.append(FieldDiff(_KEYS[attribute], str(not value).lower(), str(value).lower()))
         if value and feature == _COMMUNITY:
             waits_for = _community_waits(mr, raw, body)
-            if waits_for:
-                continue
+        waits = bool(waits_for) and feature == _COMMUNITY
+        diffs.append(FieldDiff(_KEYS[attribute], str(not value).lower(), str(value).lower(), own=waits))
+        if waits:
+            continue
         if value:
             target.append(feature)
         else:

@@ -106,6 +106,11 @@ def needs_sending(image: Image | None, observed_hash: str | None, remembered: Re
     return not observed_hash or remembered != Remembered(image.digest, observed_hash)
 
 
+def is_another(image: Image | None, remembered: Remembered | None) -> bool:
+    """Tell whether the image is not the one that was sent last: then it is the manifest, or its source, that changed."""
+    return (image.digest if image is not None else None) != (remembered.digest if remembered else None)
+
+
 def remember(image: Image | None, observed_hash: str | None) -> Remembered | None:
     """Return what to remember after a write: the hash is the one in Discord's answer. None: nothing any more."""
     return Remembered(image.digest, observed_hash) if image is not None and observed_hash else None

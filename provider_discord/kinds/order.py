@@ -42,7 +42,7 @@ _FAR: Final = (1 << 31) - 1
 _SHOWN: Final = 3
 _YOUNGEST: Final = 1 << 64
 
-_Block = tuple[str, str]
+Block = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,12 @@ def channel_place(
     None if it stands right among its managed siblings, or is not one of them: cheap enough to ask at every look.
     """
     channels = list(channels_raw)
-    block = next((_block(channel) for channel in channels if str(channel["id"]) == channel_id), None)
+    block = next((channel_block(channel) for channel in channels if str(channel["id"]) == channel_id), None)
     if block is None or channel_id not in keys:
         return None
-    beside = [channel for channel in channels if _block(channel) == block and str(channel["id"]) in keys]
+    beside = [
+        channel for channel in channels if channel_block(channel) == block and str(channel["id"]) in keys
+    ]
     siblings = sorted((_channel_item(channel) for channel in beside), key=lambda item: item.place)
     behind, before = _stands(channel_id, siblings, keys)
     if not behind and not before:
@@ -221,16 +223,16 @@ class Gatherer:
 
 def _channel_groups(channels_raw: Iterable[Raw]) -> list[list[_Item]]:
     """Return the channels of each block that Discord sorts by itself, from top to bottom."""
-    groups: dict[_Block, list[_Item]] = {}
+    groups: dict[Block, list[_Item]] = {}
     for channel in channels_raw:
-        block = _block(channel)
+        block = channel_block(channel)
         if block is not None:
             groups.setdefault(block, []).append(_channel_item(channel))
     return [sorted(group, key=lambda item: item.place) for group in groups.values()]
 
 
-def _block(channel: Raw) -> _Block | None:
-    """Return the parent and the sort of channel that are shown together; None for a thread."""
+def channel_block(channel: Raw) -> Block | None:
+    """Return what a channel's siblings have in common: parent and sort, which are shown together; None for a thread."""
     kind = channel.get("type")
     if kind in _THREADS:
         return None

@@ -1,13 +1,16 @@
 """Changes of order that a guild's objects ask for, until one of them sends them all.
 
 Sans I/O: it says when to send and to whom it falls, and remembers what Discord refused to move and why, so that one
-such object does not spoil every bulk request.
+such object does not spoil every bulk request. It also remembers which objects stood right among each other: if one of
+them no longer does, and its manifest is the same, somebody moved it. An object that has just been made, or whose
+sort key has changed, puts its neighbours out of order too, but nobody has touched them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from provider_discord.kinds.order import Gatherer
@@ -15,6 +18,22 @@ from provider_discord.kinds.timings import KindTimings
 
 Items = Mapping[str, Any]
 Keys = Mapping[str, int]
+
+
+Find = Callable[[Keys], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Disorder:
+    """What stands wrong in a guild.
+
+    Attributes:
+        wrong: What is to be put right.
+        dragged: Of all, the fewest that somebody must have moved; what we made or changed ourselves explains the rest.
+    """
+
+    wrong: frozenset[str]
+    dragged: frozenset[str]
 
 
 class PendingOrder:
@@ -29,7 +48,9 @@ class PendingOrder:
         self._lock = threading.Lock()
         self._asked: dict[str, set[str]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
-        self._wrong: dict[tuple[str, bool], tuple[Items, Keys, frozenset[str]]] = {}
+        self._looked: dict[tuple[str, bool], tuple[Items, Keys, Disorder]] = {}
+        self._stood: dict[str, dict[str, tuple[int, Hashable]]] = {}
+        """Sort key and block of what stood right when last looked at, by guild and id."""
 
     def ask(self, guild_id: str, object_id: str) -> float:
         """Note that an object's place is wrong; return the seconds until somebody should send.
@@ -50,6 +71,8 @@ class PendingOrder:
             return False
         with self._lock:
             self._asked.pop(guild_id, None)
+            # What is sent may go through in part; how things stand afterwards is our doing until they stand right.
+            self._stood[guild_id] = {}
         return True
 
     def refuse(self, object_id: str, why: str) -> None:
@@ -68,25 +91,51 @@ class PendingOrder:
                 return None
             return found[1]
 
-    def wrong(
-        self, guild_id: str, *, polling: bool, items: Items, keys: Keys, find: Callable[[], frozenset[str]]
-    ) -> frozenset[str]:
+    def look(
+        self,
+        guild_id: str,
+        *,
+        polling: bool,
+        items: Items,
+        keys: Keys,
+        block: Callable[[Any], Hashable],
+        misplaced: Find,
+        moved: Find,
+    ) -> Disorder:
         """Return what stands wrong, worked out once for all objects of a guild that look at one picture of it.
+
+        Drift is put right by whom it concerns least: a poll sees the one that was dragged, not the twenty that it
+        was dragged past. A changed manifest is another matter: it is at odds with its neighbours, and nobody but
+        its own pass is awake.
 
         Args:
             guild_id: The guild.
             polling: Which of the two questions is asked; each has its own answer.
             items: The snapshot's channels or roles; known again by identity, since snapshots never change.
             keys: The sort keys.
-            find: Works it out.
+            block: What two items must have in common to be siblings.
+            misplaced: Works out what stands wrong, on either side.
+            moved: Works out the fewest that must have been moved.
         """
         with self._lock:
-            known = self._wrong.get((guild_id, polling))
+            known = self._looked.get((guild_id, polling))
+            stood = self._stood.get(guild_id)
         if known is not None and known[0] is items and known[1] == keys:
             return known[2]
-        found = find()
+        out_of_place = misplaced(keys)
+        now = {one: (key, block(items[one])) for one, key in keys.items() if one in items}
+        same = (
+            now if stood is None else {one: now[one] for one in stood.keys() & now if stood[one] == now[one]}
+        )
+        found = Disorder(
+            wrong=moved(keys) if polling else out_of_place,
+            dragged=moved({one: key for one, (key, _) in same.items()}) if out_of_place else frozenset(),
+        )
+        right = {one: at for one, at in now.items() if one not in out_of_place}
         with self._lock:
-            self._wrong[guild_id, polling] = (items, keys, found)
+            self._looked[guild_id, polling] = (items, keys, found)
+            if self._stood.get(guild_id) is stood:
+                self._stood[guild_id] = right if stood is None else {**same, **right}
         return found
 
     def without_refused(self, keys: dict[str, int]) -> dict[str, int]:

@@ -7,8 +7,8 @@ offender: named by Discord where it tells the entry's index, else found by halve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from provider_discord.discord import errors as discord
@@ -19,7 +19,7 @@ from provider_discord.kinds.order import PositionEntry
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.pending_order import PendingOrder
 from provider_discord.kinds.visit import Visit
-from provider_discord.managed.errors import Blocked
+from provider_discord.managed.errors import Blocked, ManagedError
 from provider_discord.managed.external import Change, FieldDiff
 
 _MAX_REQUESTS = 8
@@ -33,6 +33,10 @@ class Orderly(Protocol):
         """What is ordered, in the plural."""
 
     @property
+    def ranked(self) -> bool:
+        """Whether a 403 can be one item's: Discord lets a bot move roles below its own, but channels all or none."""
+
+    @property
     def remedy(self) -> str:
         """What to do when Discord says that a permission is missing."""
 
@@ -41,6 +45,14 @@ class Orderly(Protocol):
 
     def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
         """Return what is ordered, by id."""
+
+    def block(self, item: Mapping[str, Any]) -> Hashable:
+        """Return what an item's siblings have in common."""
+
+    def place(
+        self, snapshot: GuildSnapshot, keys: Mapping[str, int], object_id: str
+    ) -> tuple[str, str] | None:
+        """Say in words where an object stands and where it shall; None: it stands right."""
 
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong, on either side."""
@@ -60,6 +72,7 @@ class ChannelOrder:
     """Channels: siblings of one parent and class."""
 
     noun: str = "channels"
+    ranked: bool = False
     remedy: str = "give the bot Manage Channels in the guild"
 
     def pending(self, visit: Visit) -> PendingOrder:
@@ -69,6 +82,16 @@ class ChannelOrder:
     def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
         """Return what is ordered, by id."""
         return snapshot.channels
+
+    def block(self, item: Mapping[str, Any]) -> Hashable:
+        """Return what an item's siblings have in common."""
+        return order.channel_block(item)
+
+    def place(
+        self, snapshot: GuildSnapshot, keys: Mapping[str, int], object_id: str
+    ) -> tuple[str, str] | None:
+        """Say in words where a channel stands and where it shall."""
+        return order.channel_place(object_id, snapshot.channels.values(), keys)
 
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong."""
@@ -93,6 +116,7 @@ class RoleOrder:
     """Roles: those below the bot's highest."""
 
     noun: str = "roles"
+    ranked: bool = True
     remedy: str = (
         "drag the bot's own role to the top once (Server Settings > Roles), so that there is room below it"
     )
@@ -104,6 +128,17 @@ class RoleOrder:
     def items(self, snapshot: GuildSnapshot) -> Mapping[str, Any]:
         """Return what is ordered, by id."""
         return snapshot.roles
+
+    def block(self, item: Mapping[str, Any]) -> Hashable:
+        """Return what an item's siblings have in common: all roles are siblings."""
+        del item
+        return None
+
+    def place(
+        self, snapshot: GuildSnapshot, keys: Mapping[str, int], object_id: str
+    ) -> tuple[str, str] | None:
+        """Say in words where a role stands and where it shall."""
+        return order.role_place(object_id, snapshot.roles.values(), keys, bot_top=top_role(snapshot))
 
     def misplaced(self, snapshot: GuildSnapshot, keys: Mapping[str, int]) -> frozenset[str]:
         """Return what stands wrong."""
@@ -143,24 +178,56 @@ def position_diff(
     keys = sort_keys(visit, snapshot.guild_id) | {object_id: position}
     if pending.why_refused(object_id) is None:
         keys = pending.without_refused(keys)
-    # Drift is told of the one that was dragged, not of the twenty that it was dragged past. A changed manifest is
-    # another matter: it is at odds with its neighbours, and nobody but its own pass is awake.
-    find = what.moved if visit.polling else what.misplaced
-    wrong = pending.wrong(
+    found = pending.look(
         snapshot.guild_id,
         polling=visit.polling,
         items=what.items(snapshot),
         keys=keys,
-        find=lambda: find(snapshot, keys),
+        block=what.block,
+        misplaced=lambda keys: what.misplaced(snapshot, keys),
+        moved=lambda keys: what.moved(snapshot, keys),
     )
-    if object_id not in wrong:
+    if object_id not in found.wrong:
         return None
-    return FieldDiff("position", "out of order", f"in its place by sort key {position}")
+    stands, shall = what.place(snapshot, keys, object_id) or ("out of order", f"by sort key {position}")
+    return FieldDiff("position", stands, shall, own=object_id not in found.dragged)
 
 
 def sort_keys(visit: Visit, guild_id: str) -> dict[str, int]:
     """Return the sort keys of the guild's managed objects of this kind, by Discord id."""
     return visit.equipment.siblings.sort_keys(visit.mr.resource, guild_id)
+
+
+def with_order(
+    change: Change, visit: Visit, what: Orderly, guild_id: str, *, object_id: str, position: int | None
+) -> Change:
+    """Return a change together with what becomes of the object's place.
+
+    Args:
+        change: What was written before.
+        visit: The pass.
+        what: Channels or roles.
+        guild_id: The guild.
+        object_id: The object's Discord id.
+        position: Its sort key, if it stands in the wrong place; None: it does not.
+
+    Raises:
+        ManagedError: See ``put_in_order``; not if something was written, which must not be forgotten: the order's
+            trouble shows again at the next look.
+    """
+    if position is None:
+        return change
+    try:
+        ordered = put_in_order(visit, what, visit.look(guild_id), object_id, position)
+    except ManagedError:
+        if not change.wrote:
+            raise
+        return replace(change, requeue_after_seconds=visit.timings.order_quiet_seconds)
+    return replace(
+        change,
+        wrote=change.wrote or ordered.wrote,
+        requeue_after_seconds=ordered.requeue_after_seconds,
+    )
 
 
 def put_in_order(
@@ -209,7 +276,8 @@ class _Batch:
 
     def settle(self, keys: dict[str, int]) -> bool:
         """Send what these objects need; return whether anything was written."""
-        # The first look shows all that people did meanwhile; later ones have our own writes in addition.
+        # The first look shows all that people did meanwhile; later ones have our own writes in addition, and what
+        # Discord may have carried out of a request that it refused.
         snapshot = self._visit.look(self._guild_id, anew=self._requests == 0)
         entries = [entry.to_raw() for entry in self._what.plan(snapshot, keys)]
         if not entries or self._requests >= _MAX_REQUESTS:
@@ -217,7 +285,13 @@ class _Batch:
         self._requests += 1
         try:
             self._what.send(self._visit, self._guild_id, entries)
-        except (discord.BadRequest, discord.Forbidden) as error:
+        except discord.Forbidden as error:
+            self._visit.snapshots.invalidate_member(self._guild_id)
+            if not self._what.ranked:
+                raise
+            return self._without_offender(error, keys, entries, self._what.misplaced(snapshot, keys))
+        except discord.BadRequest as error:
+            self._visit.snapshots.invalidate(self._guild_id)
             return self._without_offender(error, keys, entries, self._what.misplaced(snapshot, keys))
         return True
 
@@ -239,10 +313,12 @@ class _Batch:
             middle = len(involved) // 2
             for half in (involved[:middle], involved[middle:]):
                 wrote = self.settle({one: keys[one] for one in half}) or wrote
-        if not wrote and len(self._refused) == refused_before:
-            # Each half is right in itself, or there are no halves: it is the whole that is refused.
-            self._refuse(involved, error)
-        return wrote
+        if wrote or len(self._refused) > refused_before:
+            return wrote
+        # Each half is right in itself, or there are no halves: the whole is refused, unless it was carried out all the same.
+        still = self._what.misplaced(self._visit.look(self._guild_id), keys)
+        self._refuse([one for one in involved if one in still], error)
+        return not still
 
     def _refuse(self, object_ids: Sequence[str], error: discord.ApiError) -> None:
         remedy = f"{self._what.remedy}: " if isinstance(error, discord.Forbidden) else ""

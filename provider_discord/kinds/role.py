@@ -21,7 +21,7 @@ from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.outcomes import translated
-from provider_discord.kinds.reorder import RoleOrder, position_diff, put_in_order
+from provider_discord.kinds.reorder import RoleOrder, position_diff, with_order
 from provider_discord.kinds.role_plan import EVERYONE, TERMS, RoleImage, RolePlan
 from provider_discord.kinds.session import DiscordSession
 from provider_discord.kinds.visit import Equipment, Visit
@@ -147,19 +147,14 @@ class RoleExternal:
         visit, plan = self._visit, observation.plan
         assert isinstance(plan, RolePlan)
         guild_id, role_id = visit.guild_id(), str(plan.raw["id"])
-        annotations: Mapping[str, str | None] = {}
+        change = Change(wrote=False)
         if plan.body:
             answer = self._patch(guild_id, role_id, plan)
+            icon = {}
             if "icon" in plan.body:
-                annotations = _image_memory(self._icon(mr, visit.parse(ROLE, RoleParameters)), answer)
-        if plan.position is None:
-            return Change(wrote=bool(plan.body), annotations=annotations)
-        ordered = put_in_order(visit, _ORDER, visit.look(guild_id), role_id, plan.position)
-        return Change(
-            wrote=bool(plan.body) or ordered.wrote,
-            annotations=annotations,
-            requeue_after_seconds=ordered.requeue_after_seconds,
-        )
+                icon = _image_memory(self._icon(mr, visit.parse(ROLE, RoleParameters)), answer)
+            change = Change(annotations=icon)
+        return with_order(change, visit, _ORDER, guild_id, object_id=role_id, position=plan.position)
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
         """Delete the role, unless members have it, or it is none that a bot may delete."""

@@ -76,9 +76,9 @@ def plan_update(parameters: RoleParameters, raw: Json, *, icon: RoleImage) -> Ro
         body[key] = value
     if icon.managed and images.needs_sending(icon.image, raw.get("icon"), icon.remembered):
         body["icon"] = icon.image.data_uri if icon.image is not None else None
-        diffs.append(
-            FieldDiff("icon", str(raw.get("icon") or "none"), "another image" if icon.image else "none")
-        )
+        shown = "another image" if icon.image is not None else "none"
+        own = images.is_another(icon.image, icon.remembered)
+        diffs.append(FieldDiff("icon", str(raw.get("icon") or "none"), shown, own=own))
     return RolePlan(raw=raw, body=body, diffs=tuple(diffs))
 
 

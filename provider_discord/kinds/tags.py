@@ -198,8 +198,8 @@ def _diffs(
     ours = [matched[index] for index in sorted(matched)]
     there = [tag_id for tag_id in observed if tag_id in ours]
     if ours != there:
-        names = [[str(observed[one]["name"]) for one in order] for order in (there, ours)]
-        diffs.append(FieldDiff(f"{_FIELD} (order)", *(", ".join(order) for order in names)))
+        was, shall = (", ".join(str(observed[one]["name"]) for one in order) for order in (there, ours))
+        diffs.append(FieldDiff(f"{_FIELD} (order)", was, shall))
     return tuple(diffs)
 
 

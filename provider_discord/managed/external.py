@@ -23,11 +23,20 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldDiff:
-    """One managed field that differs: ``topic: "a" -> "b"``. Values must be safe to show (no secrets, no images)."""
+    """One managed field that differs: ``topic: "a" -> "b"``. Values must be safe to show (no secrets, no images).
+
+    Attributes:
+        field: Its name in the manifest, maybe with a part of it in brackets.
+        observed: What the external resource has.
+        desired: What it shall have.
+        own: Nobody changed the external resource: our own writes, or a change of what is wanted, explain it. Such a
+            difference is put right like any other, but it is no drift.
+    """
 
     field: str
     observed: str
     desired: str
+    own: bool = False
 
     def __str__(self) -> str:
         return f"{self.field}: {self.observed} -> {self.desired}"

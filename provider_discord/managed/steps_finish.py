@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from provider_discord.managed import conditions, meta, results
 from provider_discord.managed.external import FieldDiff
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.results import Result
 
 _SHOWN_DIFFS = 10
+_HEAD = re.compile(r"\w+")
 
 
 def deletion(p: Pass) -> Result | None:
@@ -49,6 +53,7 @@ def up_to_date(p: Pass) -> Result | None:
     if p.observed.diff:
         return None
     p.tools.memory.settling.pop(p.mr.uid, None)
+    p.tools.memory.desired[p.mr.uid] = _digest(p)
     p.tools.memory.observed_at[p.mr.uid] = p.tools.now()
     p.tools.announcer.well(p.mr.uid)
     p.set(conditions.reconcile_success())
@@ -73,8 +78,9 @@ def update(p: Pass) -> Result | None:
     if observation.refusal is not None:
         raise observation.refusal
     tools.configs.check_write(p.mr)
-    if _is_drift(p):
-        _tell_drift(p)
+    drift = _drift(p)
+    if drift:
+        _tell_drift(p, drift)
     p.check_leading()
     tools.checkpoint("update.before")
     change = p.connected.update(p.mr, observation)
@@ -108,21 +114,43 @@ def _next_look(p: Pass, sooner: float | None) -> Result:
     return usual
 
 
-def _is_drift(p: Pass) -> bool:
-    """Tell drift from a manifest's change: this very manifest was true once."""
-    mr = p.mr
-    if mr.synced_generation != p.generation or p.tools.memory.settling.get(mr.uid) == p.generation:
-        return False
-    return conditions.find(mr.status.get("conditions"), conditions.READY).get("reason") != "Creating"
+def _drift(p: Pass) -> tuple[FieldDiff, ...]:
+    """Return what somebody changed at the external resource. What we want may have changed, or we ourselves have.
+
+    This very manifest was true once, and so were the ids that its references stand for now. After a restart nobody
+    knows the latter; then the status tells what the external resource was like at the last look.
+    """
+    mr, memory = p.mr, p.tools.memory
+    if mr.synced_generation != p.generation or memory.settling.get(mr.uid) == p.generation:
+        return ()
+    if conditions.find(mr.status.get("conditions"), conditions.READY).get("reason") == "Creating":
+        return ()
+    foreign = tuple(entry for entry in p.observed.diff if not entry.own)
+    desired = memory.desired.get(mr.uid)
+    if desired is None:
+        return tuple(entry for entry in foreign if _looks_changed(p, entry))
+    return foreign if desired == _digest(p) else ()
 
 
-def _tell_drift(p: Pass) -> None:
+def _looks_changed(p: Pass, entry: FieldDiff) -> bool:
+    """Tell whether the status showed something else of a field at the last look."""
+    key = _HEAD.match(entry.field)
+    before, now = p.mr.at_provider, p.at_provider or {}
+    return key is not None and before.get(key.group()) != now.get(key.group())
+
+
+def _digest(p: Pass) -> int:
+    """Return what tells one thing wanted from another, for this process."""
+    return hash(json.dumps(p.mr.for_provider, sort_keys=True))
+
+
+def _tell_drift(p: Pass, drift: tuple[FieldDiff, ...]) -> None:
     tools = p.tools
-    message = f"drift: {_listed(p.observed.diff)}; putting it back"
+    message = f"drift: {_listed(drift)}; putting it back"
     tools.announcer.normal(p.mr.obj, "DriftDetected", message)
     since = tools.now() - tools.memory.observed_at.get(p.mr.uid, tools.now())
     tools.metrics.drifted(p.mr.resource, seconds=since)
-    p.log.info("drift", external_name=p.mr.external_name, fields=[d.field for d in p.observed.diff])
+    p.log.info("drift", external_name=p.mr.external_name, fields=[d.field for d in drift])
 
 
 def _listed(diff: tuple[FieldDiff, ...]) -> str:

@@ -54,6 +54,7 @@ class Memory:
 
     Attributes:
         settling: The generation whose update is on its way: what still differs is no drift.
+        desired: What was wanted when nothing differed last: a digest of ``forProvider`` with its references resolved.
         ended: When a create that this process sent ended without an outcome, by the attempt's id.
         created: What a create made whose success could not be persisted: (attempt id, external name).
         failed: The attempt that made nothing for certain, until that is persisted.
@@ -64,6 +65,7 @@ class Memory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.settling: dict[str, int] = {}
+        self.desired: dict[str, int] = {}
         self.ended: dict[str, tuple[str, datetime]] = {}
         self.created: dict[str, tuple[str, str]] = {}
         self.failed: dict[str, str] = {}
@@ -75,6 +77,7 @@ class Memory:
         with self._lock:
             for table in (
                 self.settling,
+                self.desired,
                 self.ended,
                 self.created,
                 self.failed,

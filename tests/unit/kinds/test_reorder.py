@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import Change
 from provider_discord.simulator import BadEntry, Effect, NewRole, Permission, Positions
 
 if TYPE_CHECKING:
     from tests.unit.kinds.conftest import Thing, World
 
 _BULK_CHANNELS = "/guilds/{guild_id}/channels"
+_ICON = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def _channel_order(world: World) -> list[str]:
@@ -248,16 +250,24 @@ def test_a_403_for_channels_is_nobodys_in_particular_and_ends_at_once(world: Wor
     things = [world.channel(name, position=-ord(name) + 200) for name in "abcdef"]
     for thing in things:
         thing.reconcile()
-    world.discord.add_fault(Effect.STATUS, status=403, method="PATCH", route=_BULK_CHANNELS)
     things[0].reconcile()
     mark = world.mark()
-    with pytest.raises(Blocked):
+    world.discord.set_bot_permissions(int(Permission.VIEW_CHANNEL))
+    with pytest.raises(Blocked) as refused:
         things[0].reconcile()
+    assert refused.value.reason == "MissingPermission"
     assert len(world.requests(since=mark, status=403)) == 1
-    mark = world.mark()
+    for thing in things:
+        with pytest.raises(Blocked, match="MANAGE_CHANNELS"):
+            thing.reconcile()
+    assert len(world.requests(since=mark, status=403)) == 1, "it is foreseen now"
+    assert world.requests(since=mark, route="/guilds/{guild_id}/members/{user_id}"), (
+        "its roles may have changed"
+    )
+    world.discord.set_bot_permissions(int(Permission.VIEW_CHANNEL | Permission.MANAGE_CHANNELS))
+    world.advance(61)
     _settle(things)
     assert _channel_order(world) == list("fedcba")
-    assert len(world.requests(since=mark, route="/guilds/{guild_id}/members/{user_id}")) == 1, "maybe its roles changed"
 
 
 def test_what_discord_carried_out_of_a_refused_batch_is_looked_at(world: World) -> None:
@@ -275,18 +285,37 @@ def test_what_discord_carried_out_of_a_refused_batch_is_looked_at(world: World) 
     assert _channel_order(world) == list("dcba")
 
 
-@pytest.mark.parametrize("kind", ["channel", "role"])
-def test_trouble_with_the_order_does_not_lose_what_was_written_before(world: World, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "fields", "annotation"),
+    [
+        ("channel", {"availableTags": [{"name": "bug"}]}, "discord.crossplane.io/tags"),
+        ("role", {"icon": _ICON}, "discord.crossplane.io/images"),
+    ],
+)
+def test_trouble_with_the_order_does_not_lose_what_was_written_before(
+    world: World, kind: str, fields: dict[str, Any], annotation: str
+) -> None:
     world.discord.set_guild(features=["ROLE_ICONS"])
-    make = world.channel if kind == "channel" else world.role
-    things = [make(name, position=key) for name, key in (("b", 2), ("a", 1))]
+    if kind == "channel":
+        things = [world.channel(name, type="forum", position=key) for name, key in (("b", 2), ("a", 1))]
+    else:
+        things = [world.role(name, position=key) for name, key in (("b", 2), ("a", 1))]
     for thing in things:
         thing.reconcile()
-    fields = {"type": "text", "topic": "new"} if kind == "channel" else {"icon": _ICON}
-    thing = things[1].spec(**fields)
-    world.discord.add_fault(Effect.STATUS, status=400, method="PATCH", route=f"/guilds/{{guild_id}}/{kind}s", times=0)
-    for other in things:
-        other.connect().update(other.mr, other.observe())
-        world.advance(11)
-    change = thing.connect().update(thing.mr, thing.observe())
+    if kind == "role":
+        world.discord.move_roles([{"id": things[0].id, "position": 1}, {"id": things[1].id, "position": 2}])
+        world.advance(61)
+    thing = things[1]
+    world.discord.add_fault(
+        Effect.STATUS, status=400, method="PATCH", route=f"/guilds/{{guild_id}}/{kind}s", times=0
+    )
+    thing.reconcile()
+    change = thing.spec(**fields).reconcile()
     assert isinstance(change, Change)
+    assert change.wrote
+    assert change.requeue_after_seconds is not None, "it is not settled yet"
+    assert annotation in thing.mr.annotations
+    mark = world.mark()
+    with pytest.raises(Blocked, match="can't be moved"):
+        thing.reconcile()
+    assert world.writes_since(mark) == []

@@ -232,6 +232,8 @@ class Cloud:
     remember: dict[str, str | None] = field(default_factory=dict)
     requeue_after: float | None = None
     warnings: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    """Fields whose differences are the provider's own doing."""
     on_update: Written | None = None
     created_total: int = 0
     last: ManagedResource | None = None
@@ -275,7 +277,7 @@ class CloudExternal:
         if found is None or name is None:
             return Observation(exists=False, refusal=cloud.refusal)
         diff = tuple(
-            FieldDiff(field, str(found.spec.get(field)), str(value))
+            FieldDiff(field, str(found.spec.get(field)), str(value), own=field in cloud.own)
             for field, value in self._wanted(mr).items()
             if found.spec.get(field) != value
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provider_discord.managed import meta
-from tests.unit.managed.managed_world import SETTLED, THINGS, World
+from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, World
 
 
 def test_an_object_is_created_and_becomes_available(world: World) -> None:
@@ -54,6 +54,48 @@ def test_drift_is_named_and_put_back_within_a_poll(world: World) -> None:
     (drift,) = [event for event in world.recorder.events if event[2] == "DriftDetected"]
     assert "size: 9 -> 3" in drift[3]
     assert world.states(key) == SETTLED
+
+
+def test_drift_is_told_of_what_somebody_changed_alone(world: World) -> None:
+    """The kind knows which differences its own writes explain; they are put right all the same."""
+    key = world.thing(size=3)
+    world.run(5)
+    spec = world.cloud.objects[world.external_name(key)].spec
+    world.cloud.own = ("size",)
+    spec.update(size=9)
+    world.run(67)
+    assert spec["size"] == 3
+    assert world.recorder.reasons("a") == ["CreatedExternalResource", "UpdatedExternalResource"]
+    spec.update(size=9, name="theirs")
+    world.run(67)
+    (drift,) = [event for event in world.recorder.events if event[2] == "DriftDetected"]
+    assert "name: theirs -> a" in drift[3]
+    assert "size" not in drift[3]
+    assert spec == {"name": "a", "size": 3}
+
+
+def test_drift_while_the_process_was_down_is_told(world: World) -> None:
+    key = world.thing(size=3)
+    world.run(5)
+    world.cloud.objects[world.external_name(key)].spec["size"] = 9
+    world.restart()
+    world.run(70)
+    assert world.cloud.objects[world.external_name(key)].spec["size"] == 3
+    assert world.recorder.reasons("a").count("DriftDetected") == 1
+
+
+def test_what_a_reference_stands_for_since_a_restart_is_no_drift(world: World) -> None:
+    """Nobody remembers what it stood for before; but the status shows that the external resource is as it was."""
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(40)
+    del world.cloud.objects[world.external_name(place, resource=PLACES)]
+    world.restart()
+    world.run(70)
+    spec = world.cloud.objects[world.external_name(key)].spec
+    assert spec["placeId"] == world.external_name(place, resource=PLACES)
+    assert "DriftDetected" not in world.recorder.reasons("a")
+    assert "UpdatedExternalResource" in world.recorder.reasons("a")
 
 
 def test_an_update_that_does_not_stick_becomes_no_storm(world: World) -> None:

@@ -55,6 +55,7 @@ def test_a_remade_target_leaves_no_stale_id(world: World) -> None:
     assert second != first
     assert place_of(world, key) == second
     assert world.states(key) == SETTLED
+    assert "DriftDetected" not in world.recorder.reasons("a"), "nobody changed it"
 
 
 def test_what_concerns_referrers_wakes_them(world: World) -> None:

@@ -261,6 +261,26 @@ def test_an_emoji_that_comes_back_without_its_selector_is_no_drift(world: World)
     assert len(world.writes_since(mark)) == 1
 
 
+def test_a_channel_that_follows_its_category_is_drift_only_where_somebody_changed_it(world: World) -> None:
+    category = world.channel("staff", type="category", permissionOverwrites=[])
+    category.settle()
+    thing = world.channel("plans", parentId=category.id, syncPermissions=True)
+    thing.settle()
+    category.spec(permissionOverwrites=[{"target": "everyone", "deny": SEND}]).settle()
+    assert all(diff.own for diff in thing.observe().diff), "left behind, if Discord does not change it along"
+    thing.settle()
+    world.discord.set_overwrite(thing.id, world.guild_id, deny=VIEW)
+    world.advance(61)
+    assert [diff.own for diff in thing.observe(Priority.POLL).diff] == [False]
+    thing.settle()
+    helper = world.discord.create_role({"name": "helper"})
+    left_behind = world.discord.channel("plans")["permission_overwrites"]
+    world.discord.set_overwrite(category.id, helper["id"], allow=SEND)
+    world.discord.edit_channel("plans", {"permission_overwrites": left_behind})
+    world.advance(61)
+    assert [diff.own for diff in thing.observe(Priority.POLL).diff] == [True]
+
+
 def test_an_empty_parent_moves_the_channel_to_the_top(world: World) -> None:
     category = world.channel("staff", type="category")
     category.settle()

@@ -229,7 +229,7 @@ def test_when_the_members_cannot_be_counted_the_role_is_not_deleted(world: World
     thing = world.role("helper")
     thing.settle()
     world.discord.add_fault(
-        Effect.STATUS, status=404, route="/guilds/{guild_id}/roles/member-counts", times=0
+        Effect.STATUS, status=400, route="/guilds/{guild_id}/roles/member-counts", times=0
     )
     with pytest.raises(Blocked, match="can't be told") as refused:
         thing.mark_deleted().reconcile()
@@ -267,6 +267,19 @@ def test_an_icon_from_a_config_map_is_sent_once(world: World) -> None:
     world.advance(61)
     thing.settle(Priority.POLL)
     assert world.writes_since(mark) == []
+
+
+def test_an_icon_whose_source_changed_is_no_drift_and_one_changed_by_hand_is(world: World) -> None:
+    world.discord.set_guild(features=["ROLE_ICONS"])
+    held = world.objects.held["ConfigMap", Key("default", "icons")] = {"data": {"icon": _PNG_URI}}
+    thing = world.role("helper", iconFrom={"configMapKeyRef": {"name": "icons", "key": "icon"}})
+    thing.settle()
+    world.discord.edit_role(thing.id, {"icon": None})
+    world.advance(61)
+    assert [diff.own for diff in thing.observe().diff] == [False]
+    thing.settle()
+    held["data"]["icon"] = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+    assert [(diff.field, diff.own) for diff in thing.observe().diff] == [("icon", True)]
 
 
 def test_an_icon_changed_by_hand_is_put_back_and_an_empty_one_removes_it(world: World) -> None:

@@ -257,7 +257,7 @@ class Controller:
                     key=key,
                     uid=mr.uid,
                     created_at=mr.created_at,
-                    writes=mr.policies.writes or mr.policies.paused,
+                    writes=(mr.policies.writes or mr.policies.paused) and self._configs.serves(mr),
                 ),
             )
             if before is not None:

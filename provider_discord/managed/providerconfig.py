@@ -127,6 +127,11 @@ class ProviderConfigs:
             raise NotConnected(msg)
         return state.session
 
+    def serves(self, mr: ManagedResource) -> bool:
+        """Tell whether the object's config serves its namespace; also while there is no such config."""
+        config = self._store.get(Key("", mr.config_name))
+        return config is None or _serves(config, mr)
+
     def check_write(self, mr: ManagedResource) -> None:
         """Raise `Blocked` while nothing may be written with the object's config although it is connected."""
         state = self._gate.state(mr.config_name)
@@ -150,8 +155,7 @@ class ProviderConfigs:
             self._turn_away(mr, Hindrance.PAUSED, state)
             msg = f'ProviderConfig "{name}" is paused by the annotation {meta.PAUSED}'
             raise Paused(msg)
-        allowed = (config.get("spec") or {}).get("allowedNamespaces")
-        if allowed is not None and mr.namespace not in allowed:
+        if not _serves(config, mr):
             self._turn_away(mr, Hindrance.NOT_ALLOWED, state)
             msg = (
                 f'ProviderConfig "{name}" does not serve namespace {mr.namespace}: '
@@ -420,6 +424,11 @@ class ProviderConfigs:
     def _close(self, session: Session | None) -> None:
         if session is not None:
             self._factory.close(session)
+
+
+def _serves(config: Mapping[str, Any], mr: ManagedResource) -> bool:
+    allowed = (config.get("spec") or {}).get("allowedNamespaces")
+    return allowed is None or mr.namespace in allowed
 
 
 def _credential(config: Mapping[str, Any], token: Token) -> str:

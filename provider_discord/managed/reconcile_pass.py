@@ -214,7 +214,8 @@ class Pass:
             key=mr.key,
             uid=mr.uid,
             created_at=mr.created_at,
-            writes=mr.policies.writes or mr.policies.paused,
+            # Whom the config does not serve owns nothing, or a namespace without rights could hold up another one.
+            writes=(mr.policies.writes or mr.policies.paused) and self.tools.configs.serves(mr),
         )
         owner = self.tools.claims.register(external_name, mine)
         return None if owner.uid == mr.uid or not mine.writes else owner

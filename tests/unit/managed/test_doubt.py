@@ -126,3 +126,19 @@ def test_an_attempt_knows_its_manifest(world: World) -> None:
     assert opened is not None
     assert opened.attempt.generation == 2
     assert opened.attempt.misses, "kept when it is looked for"
+
+
+def test_a_namespace_that_the_config_does_not_serve_owns_nothing(world: World) -> None:
+    world.configure("narrow", allowedNamespaces=["ns"])
+    config = {"providerConfigRef": {"name": "narrow"}}
+    id_ = world.cloud.make("Thing", {"name": "x"})
+    names = {meta.EXTERNAL_NAME: id_}
+    other = world.thing("other", namespace="elsewhere", annotations=names, spec=config)
+    world.run(5)
+    key = world.thing("x", annotations=names, spec=config)
+    world.run(5)
+    assert "does not serve namespace elsewhere" in world.message(other)
+    assert world.states(key) == SETTLED
+    world.restart()
+    world.run(70)
+    assert world.states(key) == SETTLED

@@ -6,13 +6,13 @@ all buckets stands the global limit of 50 requests a second.
 
 * A (route, major) of which nothing is known sends one *probe*; the others wait for what its answer says. Probes of
   different majors run side by side.
-* A global slot is held from sending until one second after the answer. Whatever the latency does, no window of
-  one second at the server then sees more than the limit.
+* ``GlobalLimit`` holds each slot so long that no second at the server sees more than the limit, whatever the
+  latency does, and spreads polls.
 * A 429 is answered here and nowhere else: the ticket goes back to its old place, and what is blocked is what the
   429 was about: everything (global), one bucket (user), one route and major (shared), or some fields of it
   (*sub-limit*: a 429 with Remaining > 0, such as two changes of a channel's name in ten minutes).
 * Classes go before each other (``Priority``); a ticket moves up one class for every ``ageing_seconds`` waited, so
-  that nothing starves. Polls leave a reserve: the last token of a bucket and the last fifth of what is global.
+  that nothing starves. Polls leave a reserve: the last token of a bucket and the last of what is global.
 
 Instants are monotonic seconds handed in as ``now``; ``waiting`` is the thread shell around this.
 """
@@ -22,17 +22,17 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from .bucket import Bucket, RateHeaders
 from .errors import Scope
+from .global_limit import GlobalLimit
+from .parking import Parked, Parking
 from .priority import Priority
 from .timings import DiscordTimings
 
-_RESERVE = 5
 _SWEEP_SECONDS = 30.0
 
 
@@ -103,15 +103,6 @@ class Refusal:
     retry_after: float
 
 
-@dataclass(slots=True)
-class _Parked:
-    """Some fields of a (route, major) that have to wait; no field means all."""
-
-    fields: frozenset[str]
-    until: float
-    scope: Scope
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """When a ticket's turn can come at the earliest.
@@ -127,13 +118,6 @@ class Estimate:
     fields: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Global:
-    in_flight: int = 0
-    held: deque[float] = field(default_factory=deque)
-    blocked_until: float = -math.inf
-
-
 class Limiter:
     """Decides who may send. Not safe for threads; see ``waiting.Turns``."""
 
@@ -146,8 +130,8 @@ class Limiter:
         self._assigned: dict[tuple[str, str], Bucket] = {}
         self._waiting: set[Bucket] = set()
         self._in_flight: set[Ticket] = set()
-        self._parked: dict[tuple[str, str], list[_Parked]] = {}
-        self._global = _Global()
+        self._parking = Parking()
+        self._global = GlobalLimit(timings=timings)
         self._swept_at = -math.inf
 
     # Numbers for metrics
@@ -170,7 +154,7 @@ class Limiter:
     @property
     def parked(self) -> int:
         """Sub-limits and shared limits in force (at the last sweep)."""
-        return sum(len(entries) for entries in self._parked.values())
+        return len(self._parking)
 
     # The way of a ticket
 
@@ -187,18 +171,13 @@ class Limiter:
         """Grant what can be granted now, best first; the caller sends it."""
         self._sweep(now)
         granted: list[Ticket] = []
-        if now < self._global.blocked_until:
+        if not self._global.room(now):
             return granted
         heap = [entry for bucket in self._waiting if (entry := self._candidate(bucket, now))]
         heapq.heapify(heap)
-        while heap:
+        while heap and self._global.room(now, heap[0][0]):
             level, _, ticket = heapq.heappop(heap)
-            free = self._free()
-            if free <= 0:
-                break
-            if level >= Priority.POLL and free <= self._reserve():
-                continue
-            self._grant(ticket, now)
+            self._grant(ticket, level, now)
             granted.append(ticket)
             entry = self._candidate(ticket.bucket, now)
             if entry:
@@ -209,9 +188,10 @@ class Limiter:
         """Return when ``pump`` can grant more without anything coming back; None when never."""
         if not self._waiting:
             return None
-        instants = [self._global.blocked_until]
-        if self._global.held:
-            instants.append(self._global.held[0])
+        over_all = self._global.next_at(now)
+        if not self._global.room(now):  # whatever the buckets may do before, nothing can be sent
+            return over_all
+        instants = [] if over_all is None else [over_all]
         for bucket in self._waiting:
             for need in (1, 2):
                 free_at = bucket.free_at(now, need)
@@ -222,7 +202,7 @@ class Limiter:
                     ages = self._ages(queue[0], now) + 1
                     instants.append(queue[0].arrived_at + ages * self._timings.ageing_seconds)
             for member in bucket.members:
-                instants.extend(entry.until for entry in self._parked.get(member, ()))
+                instants.extend(self._parking.ends(*member))
         later = [instant for instant in instants if instant > now]
         return min(later, default=None)
 
@@ -236,7 +216,7 @@ class Limiter:
         free_at = bucket.free_at(now, bucket.ahead_of(ticket, now) + 1)
         if free_at is not None and free_at - now > best.seconds:
             best = Estimate(free_at - now, Scope.USER)
-        over_all = self._global_wait(now)
+        over_all = self._global.wait(now)
         if over_all > best.seconds:
             best = Estimate(over_all, Scope.GLOBAL)
         return best
@@ -253,7 +233,7 @@ class Limiter:
             self._dequeue(ticket)
         elif ticket.state is TicketState.GRANTED:
             ticket.bucket.give_back()
-            self._global.in_flight -= 1
+            self._global.give_back()
             self._in_flight.discard(ticket)
         ticket.state = TicketState.DONE
         ticket.bucket.used_at = now
@@ -272,7 +252,7 @@ class Limiter:
         """
         rate = RateHeaders.parse(headers) if headers is not None else None
         known = rate is not None and self._learn(ticket, rate, now)
-        self._release(ticket, now)
+        self._release(ticket, now, round_trip=None if headers is None else now - sent_at)
         ticket.state = TicketState.DONE
         if rate is not None and known:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
@@ -284,18 +264,18 @@ class Limiter:
         rate = RateHeaders.parse(headers)
         if rate is not None and not self._learn(ticket, rate, now):
             rate = None
-        self._release(ticket, now)
+        self._release(ticket, now, round_trip=None)
         ticket.refused_by = refusal.scope
         until = now + refusal.retry_after + self._timings.reset_margin_seconds
         bucket, demand = ticket.bucket, ticket.demand
         match refusal.scope:
             case Scope.GLOBAL:
-                self._global.blocked_until = max(self._global.blocked_until, until)
+                self._global.block(until)
                 bucket.ended(now=now, counted=False, unlimited=False)
             case Scope.SHARED | Scope.SUBLIMIT:
                 sublimit = refusal.scope is Scope.SUBLIMIT
                 fields = demand.suspects or demand.fields if sublimit else frozenset[str]()
-                self._park(demand, _Parked(fields, until, refusal.scope))
+                self._parking.park(demand.route, demand.major, Parked(fields, until, refusal.scope))
                 bucket.ended(now=now, counted=True, unlimited=False)
             case _:
                 bucket.exhausted(retry_after=refusal.retry_after, now=now, headers=rate)
@@ -304,26 +284,15 @@ class Limiter:
 
     def parked_fields(self, route: str, major: str, now: float) -> list[tuple[frozenset[str], float]]:
         """Return the sub-limits in force on a route and major: the fields and the seconds left."""
-        return [
-            (entry.fields, entry.until - now)
-            for entry in self._parked.get((route, major), ())
-            if entry.until > now and entry.scope is Scope.SUBLIMIT
-        ]
+        return self._parking.sublimits(route, major, now)
 
     # Inside
-
-    def _free(self) -> int:
-        slots = self._timings.global_per_second - self._global.in_flight - len(self._global.held)
-        return min(slots, self._timings.max_in_flight - self._global.in_flight)
-
-    def _reserve(self) -> int:
-        return min(self._timings.global_per_second, self._timings.max_in_flight) // _RESERVE
 
     def _candidate(self, bucket: Bucket, now: float) -> tuple[int, int, Ticket] | None:
         tokens = bucket.tokens(now)
         if tokens < 1:
             return None
-        restricted = any(member in self._parked for member in bucket.members)
+        restricted = any(member in self._parking for member in bucket.members)
         best: tuple[int, int, Ticket] | None = None
         for queue in bucket.queues.values():
             for ticket in queue:
@@ -345,26 +314,19 @@ class Limiter:
         # The small addition lets an age be reached at the very instant that next_at names.
         return int((now - ticket.arrived_at) / self._timings.ageing_seconds + 1e-6)
 
-    def _grant(self, ticket: Ticket, now: float) -> None:
+    def _grant(self, ticket: Ticket, level: int, now: float) -> None:
         self._dequeue(ticket)
         ticket.state = TicketState.GRANTED
         ticket.granted_at = now
         ticket.bucket.take(now)
         ticket.epoch = ticket.bucket.epoch
-        self._global.in_flight += 1
+        self._global.take(now, level)
         self._in_flight.add(ticket)
 
-    def _release(self, ticket: Ticket, now: float) -> None:
+    def _release(self, ticket: Ticket, now: float, *, round_trip: float | None) -> None:
         self._in_flight.discard(ticket)
-        self._global.in_flight -= 1
-        self._global.held.append(now + self._timings.global_hold_seconds)
+        self._global.ended(now, round_trip=round_trip)
         ticket.bucket.used_at = now
-
-    def _global_wait(self, now: float) -> float:
-        blocked = max(0.0, self._global.blocked_until - now)
-        if self._free() > 0 or not self._global.held:
-            return blocked
-        return max(blocked, self._global.held[0] - now)
 
     def _enqueue(self, ticket: Ticket) -> None:
         ticket.bucket.push(ticket)
@@ -375,21 +337,8 @@ class Limiter:
         if not ticket.bucket.waiting():
             self._waiting.discard(ticket.bucket)
 
-    def _blocking(self, demand: Demand, now: float) -> _Parked | None:
-        """Return what parks this demand longest: a block of fields that are all in its body."""
-        entries = self._parked.get((demand.route, demand.major), ())
-        live = [entry for entry in entries if entry.until > now and entry.fields <= demand.fields]
-        return max(live, key=lambda entry: entry.until, default=None)
-
-    def _park(self, demand: Demand, parked: _Parked) -> None:
-        entries = self._parked.setdefault((demand.route, demand.major), [])
-        # What is now known of fewer fields replaces what was suspected of more; "all" says nothing of single ones.
-        entries[:] = [
-            entry
-            for entry in entries
-            if entry.fields != parked.fields and not (parked.fields and parked.fields < entry.fields)
-        ]
-        entries.append(parked)
+    def _blocking(self, demand: Demand, now: float) -> Parked | None:
+        return self._parking.blocking(demand.route, demand.major, demand.fields, now)
 
     # Which bucket
 
@@ -461,16 +410,11 @@ class Limiter:
                 self._buckets.pop((old.name, old.major), None)
 
     def _sweep(self, now: float) -> None:
-        held = self._global.held
-        while held and held[0] <= now:
-            held.popleft()
+        self._global.sweep(now)
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now
-        for key, entries in list(self._parked.items()):
-            entries[:] = [entry for entry in entries if entry.until > now]
-            if not entries:
-                del self._parked[key]
+        self._parking.sweep(now)
         for name, bucket in list(self._buckets.items()):
             if bucket.idle(now, self._timings.bucket_idle_seconds):
                 del self._buckets[name]

@@ -267,8 +267,10 @@ class Visit:
             if self.equipment.now() - maker[1] < self.timings.claim_seconds:
                 return True
             self.connection.made.pop(external_name, None)
+        # Who may not write owns nothing: what it looks at is still a stranger's.
         return any(
-            claim.key != self.mr.key for claim in self.equipment.claims.claimants(self.mr.kind, external_name)
+            claim.writes and claim.key != self.mr.key
+            for claim in self.equipment.claims.claimants(self.mr.kind, external_name)
         )
 
     def settled_status(self, shown: Mapping[str, Any], *, volatile: Collection[str]) -> dict[str, Any]:

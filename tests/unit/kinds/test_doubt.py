@@ -105,6 +105,21 @@ def test_a_thread_keeps_its_channel(world: World) -> None:
     assert len(world.discord.channels()) == 1
 
 
+def test_what_somebody_only_looks_at_is_still_there(world: World) -> None:
+    """A second channel of that name beside it would be as wrong as beside any other."""
+    there = world.discord.create_channel({"name": "general", "type": 0})
+    watcher = world.channel("watcher", external_name=there["id"])
+    claim = world.equipment.claims.owner("Channel", there["id"])
+    assert claim is not None
+    world.equipment.claims.register(there["id"], replace(claim, writes=False))
+    thing = world.channel("general")
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "SameNameExists"
+    assert watcher.id == there["id"]
+    assert len(world.discord.channels()) == 1
+
+
 def _id(seconds: float) -> str:
     return str(snowflake.first_at(_STARTED + timedelta(seconds=seconds)))
 

@@ -189,4 +189,10 @@ ROLE_OBSERVED: Final = (
         schema={"type": "string", "format": "date-time"},
         description="When the role was created, as its id tells.",
     ),
+    ObservedField(
+        key="updatedAt",
+        name=None,
+        schema={"type": "string", "format": "date-time"},
+        description="When this provider last changed the role.",
+    ),
 )

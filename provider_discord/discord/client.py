@@ -333,6 +333,7 @@ class DiscordClient:
                     applied = self._caller.call(route, json={name: body[name]}, params=None, options=options)
                 except RateLimited as exc:
                     if exc.scope is not Scope.SUBLIMIT:
+                        exc.applied = applied
                         raise
                     limits.append(exc)
                     waiting.append(name)

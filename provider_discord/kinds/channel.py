@@ -110,12 +110,11 @@ class ChannelExternal:
         body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=visit.bot_id)
         self._foresee(body, {}, snapshot)
         needed = channel_plan.lacking_feature(parameters.type, snapshot)
-        with translated(f"creating channel {parameters.name}{needed}", terms=TERMS):
-            try:
-                raw = visit.client.create_channel(guild_id, body, options=visit.options(attempt=attempt))
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
+        with (
+            translated(f"creating channel {parameters.name}{needed}", terms=TERMS),
+            visit.writing(guild_id),
+        ):
+            raw = visit.client.create_channel(guild_id, body, options=visit.options(attempt=attempt))
         visit.made(str(raw["id"]))
         visit.snapshots.record_channel(guild_id, raw)
         try:
@@ -178,19 +177,16 @@ class ChannelExternal:
             raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
         with visit.deletion(f"deleting channel {channel_id}"):
             try:
-                if mr.for_provider.get("allowDelete") is not True:
-                    fresh = visit.client.channel(channel_id, options=visit.options())
-                    self._guard_messages(fresh)
-                    self._guard_threads(guild_id, fresh)
-                visit.client.delete_channel(channel_id, options=visit.options(writing=True))
+                with visit.writing(guild_id):
+                    if mr.for_provider.get("allowDelete") is not True:
+                        fresh = visit.client.channel(channel_id, options=visit.options())
+                        self._guard_messages(fresh)
+                        self._guard_threads(guild_id, fresh)
+                    visit.client.delete_channel(channel_id, options=visit.options(writing=True))
             except discord.NotFound as error:
                 # Gone, or hidden just now: observe finds out which, and only then lets the object go.
-                visit.snapshots.invalidate(guild_id)
                 msg = f"channel {channel_id} can't be found just now: {error.message}"
                 raise Waiting(msg, retry_after=1.0, quiet=True) from error
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
         visit.snapshots.forget_channel(guild_id, channel_id)
         visit.connection.visibility.gone([channel_id], "it was deleted by this provider")
         return Change()
@@ -340,21 +336,18 @@ class ChannelExternal:
         visit = self._visit
         with translated(f"changing channel {channel_id}", terms=TERMS):
             try:
-                answer = visit.client.modify_channel(
-                    channel_id, plan.body, options=visit.options(writing=True)
-                )
+                with visit.writing(guild_id):
+                    answer = visit.client.modify_channel(
+                        channel_id, plan.body, options=visit.options(writing=True)
+                    )
             except discord.RateLimited as error:
                 if error.applied:
                     visit.snapshots.record_channel(guild_id, error.applied)
                     visit.wrote(channel_id)
                 raise
             except discord.NotFound as error:
-                visit.snapshots.invalidate(guild_id)
                 msg = f"changing channel {channel_id}: it is not there any more: {error.message}"
                 raise ExternalFailure(msg) from error
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
         visit.snapshots.record_channel(guild_id, answer)
         visit.wrote(channel_id)
         if plan.raw.get("type") == ChannelType.CATEGORY and "permission_overwrites" in plan.body:

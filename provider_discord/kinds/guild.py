@@ -223,14 +223,13 @@ class GuildExternal:
         visit = self._visit
         with translated(f"changing guild {guild_id}", terms=TERMS):
             try:
-                answer = visit.client.modify_guild(guild_id, plan.body, options=visit.options(writing=True))
+                with visit.writing(guild_id):
+                    answer = visit.client.modify_guild(
+                        guild_id, plan.body, options=visit.options(writing=True)
+                    )
             except discord.NotFound as error:
-                visit.snapshots.invalidate(guild_id)
                 msg = f"changing guild {guild_id}: it, or something that it names, is gone: {error.message}"
                 raise ExternalFailure(msg) from error
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
         visit.snapshots.record_guild(guild_id, answer)
         visit.wrote(guild_id)
         return answer

@@ -284,9 +284,9 @@ class _Batch:
             return False
         self._requests += 1
         try:
-            self._what.send(self._visit, self._guild_id, entries)
+            with self._visit.writing(self._guild_id):
+                self._what.send(self._visit, self._guild_id, entries)
         except discord.Forbidden as error:
-            self._visit.snapshots.invalidate_member(self._guild_id)
             if not self._what.ranked:
                 raise
             return self._without_offender(error, keys, entries, self._what.misplaced(snapshot, keys))

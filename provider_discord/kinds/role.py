@@ -109,12 +109,8 @@ class RoleExternal:
         icon = self._icon(mr, parameters)
         body = role_plan.create_body(parameters, icon=icon)
         self._foresee(snapshot, {}, body)
-        with translated(f"creating role {parameters.name}", terms=TERMS):
-            try:
-                raw = visit.client.create_role(guild_id, body, options=visit.options(attempt=attempt))
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
+        with translated(f"creating role {parameters.name}", terms=TERMS), visit.writing(guild_id):
+            raw = visit.client.create_role(guild_id, body, options=visit.options(attempt=attempt))
         visit.made(str(raw["id"]))
         visit.snapshots.record_role(guild_id, raw)
         return Creation(
@@ -175,13 +171,11 @@ class RoleExternal:
             self._guard_members(guild_id, role_id, raw)
         with visit.deletion(f"deleting role {role_id}"):
             try:
-                visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
+                with visit.writing(guild_id):
+                    visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
             except discord.NotFound:
                 visit.snapshots.forget_role(guild_id, role_id)
                 return Change(wrote=False)
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
         visit.snapshots.forget_role(guild_id, role_id)
         return Change()
 
@@ -333,17 +327,15 @@ class RoleExternal:
         visit = self._visit
         with translated(f"changing role {role_id}", terms=TERMS):
             try:
-                answer = visit.client.modify_role(
-                    guild_id, role_id, plan.body, options=visit.options(writing=True)
-                )
+                with visit.writing(guild_id):
+                    answer = visit.client.modify_role(
+                        guild_id, role_id, plan.body, options=visit.options(writing=True)
+                    )
             except discord.NotFound as error:
-                visit.snapshots.invalidate(guild_id)
                 msg = f"changing role {role_id}: it is not there any more: {error.message}"
                 raise ExternalFailure(msg) from error
-            except discord.Forbidden:
-                visit.snapshots.invalidate_member(guild_id)
-                raise
         visit.snapshots.record_role(guild_id, answer)
+        visit.wrote(role_id)
         return answer
 
     def _guard_members(self, guild_id: str, role_id: str, raw: Json) -> None:

@@ -28,6 +28,7 @@ from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.kinds.guild_list import GuildList
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.pending_order import PendingOrder
+from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visibility import Visibility
 from provider_discord.kube.resource import Obj
@@ -117,7 +118,7 @@ class Connection:
         channel_order, role_order: Changes of order being gathered.
         guilds: The guilds that the bot is in, and those that it turned out not to be in.
         bot: Whom the token belongs to; None before it was verified.
-        written: When this process last changed something, by Discord id (RFC 3339).
+        written: When this process last changed something, by Discord id (RFC 3339), until its object's status shows it.
         made: Which object (UID) made something and when (monotonic), by Discord id.
         users: How many sessions share it.
     """
@@ -129,8 +130,8 @@ class Connection:
     role_order: PendingOrder
     guilds: GuildList
     bot: Identity | None = None
-    written: dict[str, str] = field(default_factory=dict)
-    made: dict[str, tuple[str, float]] = field(default_factory=dict)
+    written: Recent[str] = field(default_factory=Recent)
+    made: Recent[tuple[str, float]] = field(default_factory=Recent)
     users: int = 0
 
 

@@ -228,6 +228,22 @@ class Visit:
                 raise
             raise Blocked(self.with_way_out(str(error)), reason=error.reason, field=error.field) from error
 
+    @contextmanager
+    def writing(self, guild_id: str) -> Iterator[None]:
+        """Note what the failure of a write says about the picture of the guild that it was decided by.
+
+        A 403 was not foreseen, so the bot's roles may have changed; something that is gone was in the picture; and a
+        request without an answer may have been carried out.
+        """
+        try:
+            yield
+        except discord.Forbidden:
+            self.snapshots.invalidate_member(guild_id)
+            raise
+        except (discord.NotFound, discord.Unavailable):
+            self.snapshots.invalidate(guild_id)
+            raise
+
     def with_way_out(self, message: str) -> str:
         """Add, for an object that is being deleted, how it can go without Discord; Discord's reason stays last."""
         if not self.mr.deleting:
@@ -266,7 +282,7 @@ class Visit:
         if maker is not None and maker[0] != self.mr.uid:
             if self.equipment.now() - maker[1] < self.timings.claim_seconds:
                 return True
-            self.connection.made.pop(external_name, None)
+            self.connection.made.drop(external_name, maker)
         # Who may not write owns nothing: what it looks at is still a stranger's.
         return any(
             claim.writes and claim.key != self.mr.key
@@ -283,6 +299,8 @@ class Visit:
         result = dict(shown)
         at = self.connection.written.get(str(shown.get("id")))
         before = self.mr.at_provider
+        if at is not None and at == before.get("updatedAt"):
+            self.connection.written.drop(str(shown.get("id")), at)
         if at is not None or "updatedAt" in before:
             result["updatedAt"] = at if at is not None else before["updatedAt"]
         steady = {key: value for key, value in result.items() if key not in volatile}
@@ -293,7 +311,7 @@ class Visit:
 
     def made(self, external_name: str) -> None:
         """Remember that this object made something: nobody else may take it for a stranger's before it is claimed."""
-        self.connection.made[external_name] = (self.mr.uid, self.equipment.now())
+        self.connection.made.put(external_name, (self.mr.uid, self.equipment.now()))
         self.wrote(external_name)
 
     def second_look(self, guild_id: str, position: int | None) -> float | None:
@@ -308,7 +326,7 @@ class Visit:
 
     def wrote(self, external_name: str) -> None:
         """Remember that the external resource was changed now, for ``updatedAt``."""
-        self.connection.written[external_name] = meta.to_rfc3339(self.equipment.wall())
+        self.connection.written.put(external_name, meta.to_rfc3339(self.equipment.wall()))
 
     def _is_what_status_shows(self) -> bool:
         return self.mr.external_name is not None and self.mr.external_name == self.mr.at_provider.get("id")

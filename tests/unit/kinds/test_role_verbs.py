@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.apis.crds import crd
+from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE
 from provider_discord.kube.resource import Key
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed.errors import AmbiguousCreate, Blocked, Waiting
+from provider_discord.managed.errors import AmbiguousCreate, Blocked, ExternalFailure, Waiting
 from provider_discord.managed.external import Change, Observation, Verdict
 from provider_discord.simulator import Effect, Permission
 
@@ -267,6 +269,49 @@ def test_an_icon_from_a_config_map_is_sent_once(world: World) -> None:
     world.advance(61)
     thing.settle(Priority.POLL)
     assert world.writes_since(mark) == []
+
+
+def test_all_that_a_status_shows_is_in_its_schema(world: World) -> None:
+    """The API server drops what is not, and a status that never comes to what it shall be is written at each pass."""
+    forum = world.channel("help", type="forum", availableTags=[{"name": "bug"}], requireTag=True)
+    for definition, thing in (
+        (GUILD, world.guild(external_name=world.guild_id, description="changed")),
+        (ROLE, world.role("helper", color=1, permissionNames=["VIEW_CHANNEL"])),
+        (CHANNEL, forum),
+    ):
+        thing.settle()
+        (version,) = crd(definition)["spec"]["versions"]
+        status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+        assert set(thing.at_provider) - set(status["atProvider"]["properties"]) == set()
+        assert "updatedAt" in thing.at_provider
+
+
+def test_a_status_remembers_when_its_object_was_changed_and_the_process_need_not(world: World) -> None:
+    thing = world.role("helper")
+    thing.settle()
+    first = thing.at_provider["updatedAt"]
+    thing.observe()
+    assert len(world.session.connection.written) == 0
+    world.advance(61)
+    assert thing.settle(Priority.POLL).at_provider == thing.at_provider
+    thing.spec(hoist=True).settle()
+    assert thing.at_provider["updatedAt"] > first
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 503, "after_commit": True}])
+def test_after_a_change_without_an_answer_the_guild_is_looked_at_anew(
+    world: World, fault: dict[str, Any]
+) -> None:
+    thing = world.role("helper")
+    thing.settle()
+    thing.spec(hoist=True)
+    world.discord.add_fault(Effect.STATUS, method="PATCH", times=3, **fault)
+    with pytest.raises(ExternalFailure):
+        thing.reconcile()
+    mark = world.mark()
+    thing.settle()
+    assert len(world.writes_since(mark)) == (0 if fault.get("after_commit") else 1)
+    assert world.discord.role("helper")["hoist"] is True
 
 
 def test_an_icon_whose_source_changed_is_no_drift_and_one_changed_by_hand_is(world: World) -> None:

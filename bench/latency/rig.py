@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 
 import httpx
 from controlplane import ControlPlane
+from controlplane.processes import free_port
 
 from provider_discord.simulator import ControlClient, LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 
@@ -81,6 +82,7 @@ class Provider:
 
     def wait_settled(self, count: int, *, seconds: float = 1800.0) -> float:
         """Wait until so many objects are Ready and Synced; return the seconds since it was started."""
+        self.wait_ready()
         deadline = time.monotonic() + seconds
         while (now := time.monotonic()) < deadline:
             if self.metric("provider_discord_resources_total", ready="True", synced="True") >= count:
@@ -140,7 +142,6 @@ class Rig:
     channels: list[tuple[str, str]] = field(default_factory=list)
     objects: int = 0
     _client: httpx.Client | None = None
-    _port: int = 18_080
 
     def __enter__(self) -> Self:
         self.control_plane.start()
@@ -187,7 +188,7 @@ class Rig:
     def provider(self, *, poll: str) -> Provider:
         """Start a provider."""
         return Provider(
-            kubeconfig=self.control_plane.kubeconfig, folder=self.folder, port=self._port, poll=poll
+            kubeconfig=self.control_plane.kubeconfig, folder=self.folder, port=free_port(), poll=poll
         )
 
     def send(self, method: str, path: str, body: Json, *, content_type: str = "application/json") -> Json:

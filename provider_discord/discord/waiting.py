@@ -42,7 +42,7 @@ class Turns:
         self._lock = threading.Lock()
         self._timer_news = threading.Condition(self._lock)
         self._timer: threading.Thread | None = None
-        self._timer_at: float | None = None
+        self._due: float | None = None
         self._events: dict[Ticket, threading.Event] = {}
         self._closed = False
 
@@ -163,24 +163,21 @@ class Turns:
                 buckets=limiter.buckets,
                 parked=limiter.parked,
             )
-        if self._timer is not None:
-            at = self._limiter.next_at(now)
-            if at is not None and (self._timer_at is None or at < self._timer_at):
-                self._timer_news.notify_all()
+        # Asked for the very instant that was pumped: with a later one, what came due between would be nobody's.
+        before, self._due = self._due, self._limiter.next_at(now)
+        if self._due is not None and (before is None or self._due < before):
+            self._timer_news.notify_all()
 
     def _start_timer(self) -> None:
         if self._timer is None:
             self._timer = threading.Thread(target=self._run_timer, name="discord-turns", daemon=True)
             self._timer.start()
-        else:
-            self._timer_news.notify_all()
 
     def _run_timer(self) -> None:
         with self._lock:
             while not self._closed:
-                now = self._now()
-                self._timer_at = self._limiter.next_at(now)
-                wait = None if self._timer_at is None else max(0.0, self._timer_at - now)
-                self._timer_news.wait(wait)
-                if not self._closed:
+                wait = None if self._due is None else self._due - self._now()
+                if wait is not None and wait <= 0:
                     self._pump()
+                else:
+                    self._timer_news.wait(wait)

@@ -152,12 +152,13 @@ class EventRecorder:
             obj: the object concerned; needs apiVersion, kind and metadata.
             type_: Normal or Warning.
             reason: one CamelCase word.
-            message: for people; cut at 1,024 characters.
+            message: for people; cut in the middle at 1,024 characters, since the cause stands last.
         """
         metadata = obj["metadata"]
         message = " ".join(message.split())
         if len(message) > _MESSAGE_LIMIT:
-            message = message[: _MESSAGE_LIMIT - 3] + "..."
+            half = _MESSAGE_LIMIT // 2 - 3
+            message = f"{message[:half]} ... {message[-half:]}"
         said = _Said(uid_of(obj), EventKind(type_).value, reason, message)
         involved = {
             "apiVersion": obj.get("apiVersion", ""),
@@ -297,7 +298,9 @@ class EventRecorder:
         if self._metrics is not None:
             self._metrics.events_dropped.labels(reason=reason).inc()
         involved = occurrence.involved
-        tell = self._log.debug if reason == "rate_limited" else self._log.warning
+        # A namespace that is being deleted takes no new events; nobody would read them there.
+        expected = reason == "rate_limited" or "being terminated" in str(error)
+        tell = self._log.debug if expected else self._log.warning
         tell(
             "an event was dropped",
             cause=reason,

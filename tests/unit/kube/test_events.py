@@ -155,6 +155,15 @@ def test_what_an_event_looks_like(setup: Setup) -> None:
     }
 
 
+def test_a_long_message_keeps_its_beginning_and_its_cause(setup: Setup) -> None:
+    setup.recorder.event(thing(), "Warning", "CannotObserve", "observe failed: " + "x" * 2000 + ": no access")
+    setup.flush()
+    [event] = setup.server.events.values()
+    assert len(event["message"]) <= 1024
+    assert event["message"].startswith("observe failed: ")
+    assert event["message"].endswith(": no access")
+
+
 def test_a_cluster_scoped_object_has_its_events_in_default(setup: Setup) -> None:
     setup.recorder.event(thing(namespace=""), "Normal", "Verified", "fine")
     setup.flush()

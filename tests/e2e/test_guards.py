@@ -48,7 +48,7 @@ def test_something_of_the_same_name_is_left_alone_until_somebody_says_what_to_do
     said = system.until_synced_false("Channel", "twin", "2 channels named 'twin'")
     assert all(one["id"] in said for one in twins)
     system.until_event("lobby", "SameNameExists", hall["id"])
-    system.until_polled(1)
+    system.reconcile(lobby, twin, role)
     assert [one["body"]["name"] for one in system.writes()] == ["fresh"]
 
     # The annotation adopts it.
@@ -112,7 +112,8 @@ def test_a_hidden_channel_is_neither_made_again_nor_let_go(
     # Whoever deletes an object now learns how it can go; Discord's channel stays.
     system.delete("Channel", "hall")
     system.until_synced_false("Channel", "hall", r'managementPolicies to \["Observe", "Create", "Update"\]')
-    system.until_polled(1)
+    for _ in range(3):
+        system.reconcile(*objects[1:])
     assert system.writes(before) == []
     assert_one_probe_a_poll(discord.requests(since=before, method="GET", route=PROBE))
 
@@ -145,7 +146,7 @@ def test_what_was_really_deleted_is_made_again_as_soon_as_that_is_certain(system
     discord.delete_channel("lobby")
     system.until_synced_false("Channel", "lobby", "View Audit Log")
     system.until_event("lobby", "HiddenOrGone", first)
-    system.until_polled(1)
+    system.reconcile(*objects)
     assert system.writes(before) == []
     assert system.external_name("Channel", "lobby") == first
 
@@ -207,7 +208,7 @@ def test_a_manifest_that_would_shut_the_bot_out_is_refused_unless_the_bot_keeps_
     before = discord.last_request()
     system.apply(system.channel("open", permissionOverwrites=[hidden]))
     system.until_synced_false("Channel", "open", "shut the bot out of open")
-    system.until_polled(1)
+    system.reconcile(*fine)
     assert system.writes(before) == []
 
     objects = [system.channel(name, permissionOverwrites=[hidden, kept]) for name in ("open", "staff")]
@@ -294,6 +295,5 @@ def test_names_that_discord_writes_differently_are_not_drift(system: System) -> 
 
     before = system.discord.last_request()
     system.reconcile(*objects)
-    system.until_polled(1)
     assert system.writes(before) == []
     assert len(system.writes()) == len(objects) - 1

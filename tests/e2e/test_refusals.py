@@ -76,7 +76,7 @@ def test_a_missing_permission_is_named_holds_up_nothing_and_heals_when_granted(s
     system.until_event("banner", "MissingPermission", "BAN_MEMBERS")
 
     before = discord.last_request()
-    system.until_polled(1)
+    system.reconcile(guild, lobby, banner)
     assert system.writes(before) == [], "what is foreseen is not asked for"
 
     discord.set_bot_permissions([*ALL_BUT_ADMINISTRATOR, "BAN_MEMBERS"])
@@ -100,7 +100,7 @@ def test_a_role_above_the_bot_is_left_until_the_bot_stands_above_it(system: Syst
     system.until_true(builder)
     system.until_event("boss", "MissingPermission", "stands above")
     before = discord.last_request()
-    system.until_polled(1)
+    system.reconcile(adopted)
     assert system.writes(before) == []
     assert discord.role("boss")["colors"]["primary_color"] == 7
 

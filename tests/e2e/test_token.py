@@ -207,7 +207,7 @@ def test_the_token_of_another_bot_writes_nothing_until_that_is_acknowledged(syst
     system.apply(changed, new)
     system.until_synced_false("Channel", "lobby", "another bot")
     system.until_synced_false("Channel", "hall", "another bot")
-    system.until_polled(1)
+    system.reconcile(changed, new)
     assert system.writes(before) == []
     assert system.discord.channel("lobby")["topic"] == "hello"
 

@@ -111,20 +111,20 @@ def test_many_threads_all_get_their_turn() -> None:
 
 
 def test_what_comes_due_between_two_looks_at_the_clock_is_not_missed() -> None:
-    """A poll needs three free slots, which come free 1 ms apart; each look at the clock takes 5 ms."""
+    """A poll needs three free slots, which come free 20 ms apart; each look at the clock takes 25 ms."""
     slow = threading.Event()
 
     def now() -> float:
         read = time.monotonic()
         if slow.is_set():
-            time.sleep(0.005)
+            time.sleep(0.025)
         return read
 
     turns = Turns(Limiter(timings=DiscordTimings(global_hold_seconds=0.3)), now=now)
     begun = time.monotonic()
     for n in range(50):
         ticket = turns.acquire(Demand(ROUTE, str(n), priority=Priority.USER), max_wait_seconds=0.0)
-        turns.complete(ticket, now=begun + n * 0.001, headers={}, ok=True, sent_at=begun)
+        turns.complete(ticket, now=begun + n * 0.02, headers={}, ok=True, sent_at=begun)
     slow.set()
     poll = turns.acquire(Demand(ROUTE, "poll", priority=Priority.POLL), max_wait_seconds=5.0)
     turns.cancel(poll)

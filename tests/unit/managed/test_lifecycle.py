@@ -89,11 +89,11 @@ def test_what_a_reference_stands_for_since_a_restart_is_no_drift(world: World) -
     place = world.thing("here", resource=PLACES)
     key = world.thing(placeIdRef={"name": "here"})
     world.run(40)
-    del world.cloud.objects[world.external_name(place, resource=PLACES)]
+    another = world.cloud.make("Place", {"name": "here", "size": 1})
+    world.set_annotation(place, meta.EXTERNAL_NAME, another, resource=PLACES)
     world.restart()
     world.run(70)
-    spec = world.cloud.objects[world.external_name(key)].spec
-    assert spec["placeId"] == world.external_name(place, resource=PLACES)
+    assert world.cloud.objects[world.external_name(key)].spec["placeId"] == another
     assert "DriftDetected" not in world.recorder.reasons("a")
     assert "UpdatedExternalResource" in world.recorder.reasons("a")
 

@@ -133,7 +133,9 @@ class GuildExternal:
         if plan.waits_for and not plan.body:
             msg = f"spec.forProvider.community waits: {plan.waits_for}"
             raise Waiting(msg, quiet=True)
-        return Change(wrote=bool(plan.body), annotations=annotations)
+        # What waits is told by the next pass, which is due at once: until then the object is not settled.
+        again = 0.0 if plan.waits_for else None
+        return Change(wrote=bool(plan.body), annotations=annotations, requeue_after_seconds=again)
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
         """Leave the guild as it is."""

@@ -133,7 +133,8 @@ def test_features_are_read_modified_and_written(
 
 def test_community_waits_for_the_channels_that_it_needs_and_then_comes(world: World) -> None:
     thing = world.guild(name="Simulated Guild", community=True, description="ours")
-    thing.reconcile()
+    change = thing.reconcile()
+    assert change.requeue_after_seconds is not None, "it is not settled by half of it"
     with pytest.raises(Waiting, match="rulesChannelId") as waiting:
         thing.settle()
     assert waiting.value.quiet

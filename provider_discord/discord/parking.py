@@ -30,6 +30,9 @@ class Parking:
     def __len__(self) -> int:
         return sum(len(entries) for entries in self._entries.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
     def __contains__(self, member: tuple[str, str]) -> bool:
         return member in self._entries
 

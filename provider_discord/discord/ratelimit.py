@@ -130,6 +130,8 @@ class Limiter:
         self._assigned: dict[tuple[str, str], Bucket] = {}
         self._waiting: set[Bucket] = set()
         self._in_flight: set[Ticket] = set()
+        self._oldest: list[tuple[int, Ticket]] = []
+        self._urgent = 0
         self._parking = Parking()
         self._global = GlobalLimit(timings=timings)
         self._swept_at = -math.inf
@@ -170,8 +172,10 @@ class Limiter:
     def pump(self, now: float) -> list[Ticket]:
         """Grant what can be granted now, best first; the caller sends it."""
         self._sweep(now)
+        while self._oldest and self._oldest[0][1].state is not TicketState.WAITING:
+            heapq.heappop(self._oldest)
         granted: list[Ticket] = []
-        if not self._global.room(now):
+        if self._held_up(now):
             return granted
         heap = [entry for bucket in self._waiting if (entry := self._candidate(bucket, now))]
         heapq.heapify(heap)
@@ -189,9 +193,11 @@ class Limiter:
         if not self._waiting:
             return None
         over_all = self._global.next_at(now)
-        if not self._global.room(now):  # whatever the buckets may do before, nothing can be sent
-            return over_all
         instants = [] if over_all is None else [over_all]
+        if self._held_up(now):  # whatever the buckets may do before
+            if self._oldest and self._global.room(now):
+                instants.append(self._oldest[0][1].arrived_at + self._timings.ageing_seconds)
+            return min(instants, default=None)
         for bucket in self._waiting:
             for need in (1, 2):
                 free_at = bucket.free_at(now, need)
@@ -288,11 +294,19 @@ class Limiter:
 
     # Inside
 
+    def _held_up(self, now: float) -> bool:
+        """Tell without a look at any bucket that nothing can be sent: there is no room, or none for polls alone."""
+        if not self._global.room(now):
+            return True
+        if self._urgent or self._global.room(now, Priority.POLL):
+            return False
+        return not self._oldest or self._ages(self._oldest[0][1], now) == 0
+
     def _candidate(self, bucket: Bucket, now: float) -> tuple[int, int, Ticket] | None:
         tokens = bucket.tokens(now)
         if tokens < 1:
             return None
-        restricted = any(member in self._parking for member in bucket.members)
+        restricted = bool(self._parking) and any(member in self._parking for member in bucket.members)
         best: tuple[int, int, Ticket] | None = None
         for queue in bucket.queues.values():
             for ticket in queue:
@@ -308,7 +322,8 @@ class Limiter:
         return best
 
     def _level(self, ticket: Ticket, now: float) -> int:
-        return max(0, ticket.demand.priority - self._ages(ticket, now))
+        ages = self._ages(ticket, now)
+        return max(0, ticket.demand.priority - ages) if ages else ticket.demand.priority
 
     def _ages(self, ticket: Ticket, now: float) -> int:
         # The small addition lets an age be reached at the very instant that next_at names.
@@ -329,10 +344,13 @@ class Limiter:
         ticket.bucket.used_at = now
 
     def _enqueue(self, ticket: Ticket) -> None:
+        self._urgent += ticket.demand.priority < Priority.POLL
+        heapq.heappush(self._oldest, (ticket.number, ticket))
         ticket.bucket.push(ticket)
         self._waiting.add(ticket.bucket)
 
     def _dequeue(self, ticket: Ticket) -> None:
+        self._urgent -= ticket.demand.priority < Priority.POLL
         ticket.bucket.queues[ticket.demand.priority].remove(ticket)
         if not ticket.bucket.waiting():
             self._waiting.discard(ticket.bucket)
@@ -397,7 +415,8 @@ class Limiter:
             for ticket in moving:
                 queue.remove(ticket)
                 ticket.bucket = new
-                self._enqueue(ticket)
+                new.push(ticket)
+                self._waiting.add(new)
         for ticket in self._in_flight:
             if ticket.bucket is old and (ticket.demand.route, ticket.demand.major) == (route, major):
                 ticket.bucket = new

@@ -1,8 +1,9 @@
 """The scenarios as data, and the least time that their limits allow anybody.
 
 The floor counts what the server's limits alone demand, perfectly known beforehand, and one median answer, since
-the last request has to be answered too. It does not count what a client has to learn, nor jitter. Latency is
-drawn at the server after the request was counted: half of the answers take longer than 80 ms, one in a hundred
+the last request has to be answered too. Where answers to creates are lost, it counts one look into the audit log for each of
+them, which is the least that anybody needs who does not want to create twice. It does not count what a client
+has to learn, nor jitter. Latency is drawn at the server after the request was counted: half of the answers take longer than 80 ms, one in a hundred
 longer than 100 ms.
 """
 
@@ -18,7 +19,7 @@ from provider_discord.simulator import BucketRule, Effect, Fault, Kind, LimitsCo
 
 MEDIAN_SECONDS, P99_SECONDS = 0.08, 0.1
 GLOBAL_PER_SECOND = 50
-CREATES = 30
+CREATES, LOST_EVERY = 30, 5
 
 _ROUTES: dict[Verb, str] = {
     Verb.EDIT_ROLE: "PATCH /guilds/{guild_id}/roles/{role_id}",
@@ -74,10 +75,15 @@ class Scenario:
         least = max(operation.at for operation in operations)
         least = max(least, (len(operations) - 1) // GLOBAL_PER_SECOND)
         for rule in self.buckets:
-            majors = Counter(
-                "" if operation.verb in _OF_GUILD else operation.target
-                for operation in operations
-                if _ROUTES[operation.verb] in rule.routes
+            lost = len(operations) // LOST_EVERY if self.faults and _AUDIT_LOG in rule.routes else 0
+            majors = (
+                Counter({"": lost})
+                if lost
+                else Counter(
+                    "" if operation.verb in _OF_GUILD else operation.target
+                    for operation in operations
+                    if _ROUTES[operation.verb] in rule.routes
+                )
             )
             for count in majors.values():
                 if rule.kind is Kind.FIXED:
@@ -133,7 +139,7 @@ def _create_roles(_: Guild, __: random.Random) -> list[Operation]:
 def _every_fifth_create(effect: Effect, status: int = 500) -> tuple[Fault, ...]:
     return tuple(
         Fault(effect, method="POST", skip=skip, times=1, status=status, after_commit=True)
-        for skip in range(4, 100, 5)
+        for skip in range(LOST_EVERY - 1, 100, LOST_EVERY)
     )
 
 

@@ -14,16 +14,14 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 import tenacity
 
-from .answers import decoded, is_cloudflare, parse_refusal, seconds_of
-from .breaker import Breaker
+from .answers import decoded
+from .breaker import Breaker, Permit
 from .errors import (
     AmbiguousOutcome,
     BadRequest,
@@ -33,7 +31,6 @@ from .errors import (
     Forbidden,
     NotFound,
     RateLimited,
-    Scope,
     TokenInvalid,
     Unavailable,
     api_error,
@@ -41,16 +38,16 @@ from .errors import (
 from .guard import ForbiddenBackoff, InvalidRequestGuard
 from .metrics import CallStatus, CircuitState, ClientMetrics, RetryReason
 from .options import CallOptions
-from .ratelimit import Demand, Limiter, Refusal, Ticket
+from .prepared import PreparedCall, prepare
+from .ratelimit import Limiter
 from .routes import CompiledRoute, ResourceType
-from .snowflake import EPOCH
+from .sending import Sender
 from .timings import DiscordTimings
 from .transport import Response, Sent, Transport, TransportFailure
 from .waiting import Turns
 
 _log = structlog.get_logger()
 _clients = itertools.count(1)
-_MAXIMUM_REASON = 512
 
 _STATUSES: tuple[tuple[type[DiscordError], CallStatus], ...] = (
     (RateLimited, CallStatus.RATE_LIMITED),
@@ -80,35 +77,6 @@ class _Attempt(Exception):
         self.reason = reason
         self.maybe_executed = maybe_executed
         self.sent_at = sent_at
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call on its way: what it is, and what is left of its time.
-
-    Attributes:
-        route: Where to.
-        json: Body.
-        params: Query.
-        headers: Further headers.
-        demand: The same for the limiter.
-        deadline: Monotonic instant.
-        wait_seconds: How long it may still wait for turns.
-        sent_at: Wall clock just before the last request was sent.
-    """
-
-    route: CompiledRoute
-    json: Any
-    params: Mapping[str, Any]
-    headers: Mapping[str, str]
-    demand: Demand
-    deadline: float
-    wait_seconds: float
-    sent_at: datetime = EPOCH
-
-    def patience(self, now: float) -> float:
-        """Return how long it may wait for a turn now."""
-        return max(0.0, min(self.wait_seconds, self.deadline - now))
 
 
 class _Deadline(tenacity.stop.stop_base):
@@ -147,6 +115,9 @@ class Caller:
         self._sleep = sleep
         self._id = str(next(_clients))
         self._turns = Turns(Limiter(timings=timings), now=now, on_change=self._limiter_changed)
+        self._sender = Sender(
+            transport=transport, turns=self._turns, guard=guard, metrics=metrics, now=now, wall=wall
+        )
         self._forbidden = ForbiddenBackoff(timings=timings)
         self._breakers = {
             kind: Breaker(kind, timings=timings, on_change=self._circuit_changed) for kind in ResourceType
@@ -205,7 +176,10 @@ class Caller:
         started = self._now()
         status = CallStatus.UNAVAILABLE
         try:
-            body = self._with_retries(self._prepare(route, json, params, options))
+            prepared = prepare(
+                route, json=json, params=params, options=options, timings=self._timings, now=started
+            )
+            body = self._with_retries(prepared)
             status = CallStatus.SUCCESS
         except DiscordError as exc:
             status = next((known for kind, known in _STATUSES if isinstance(exc, kind)), status)
@@ -225,23 +199,7 @@ class Caller:
 
     # Deadline and retry
 
-    def _prepare(
-        self, route: CompiledRoute, json: Any, params: Mapping[str, Any] | None, options: CallOptions
-    ) -> _Call:
-        t, o = self._timings, options
-        reason = route.route.audit_reason and o.reason
-        deadline_seconds = t.deadline_seconds if o.deadline_seconds is None else o.deadline_seconds
-        return _Call(
-            route=route,
-            json=json,
-            params={key: value for key, value in (params or {}).items() if value is not None},
-            headers={"X-Audit-Log-Reason": audit_reason(reason)} if reason else {},
-            demand=_demand(route, json, options),
-            deadline=self._now() + deadline_seconds,
-            wait_seconds=t.max_wait_seconds if o.max_wait_seconds is None else o.max_wait_seconds,
-        )
-
-    def _with_retries(self, call: _Call) -> Any:
+    def _with_retries(self, call: PreparedCall) -> Any:
         t, route = self._timings, call.route.route
         earlier: list[_Attempt] = []
 
@@ -275,7 +233,7 @@ class Caller:
             failure = self._give_up(call, failed)
         raise failure
 
-    def _give_up(self, call: _Call, failed: _Attempt) -> DiscordError:
+    def _give_up(self, call: PreparedCall, failed: _Attempt) -> DiscordError:
         route = call.route.route
         if route.idempotent or not failed.maybe_executed:
             return Unavailable(
@@ -288,7 +246,7 @@ class Caller:
 
     # One attempt
 
-    def _attempt(self, call: _Call) -> Any:
+    def _attempt(self, call: PreparedCall) -> Any:
         now, demand = self._now(), call.demand
         self._check_token()
         self._forbidden.admit(str(demand.identity), priority=demand.priority, now=now)
@@ -301,7 +259,7 @@ class Caller:
             raise
         failure: _Attempt
         try:
-            response = self._in_turn(call, lambda: breaker.check(permit, self._now()))
+            response = self._sender.send(call, check=lambda: self._check(call, breaker, permit))
         except TransportFailure as failed:
             breaker.failure(permit, self._now())
             self._guard.unanswered()
@@ -320,104 +278,7 @@ class Caller:
             return self._result(call, response)
         raise failure
 
-    def _in_turn(self, call: _Call, check_breaker: Callable[[], None]) -> Response:
-        """Wait for a turn and send; hand every 429 back to the limiter until there is another answer.
-
-        Raises:
-            TransportFailure: No complete answer came.
-            DiscordError: It never got its turn, or is no longer welcome.
-        """
-        since = self._now()
-        ticket = self._turns.acquire(call.demand, max_wait_seconds=call.patience(since))
-        while True:
-            waited = self._now() - since
-            call.wait_seconds -= waited
-            self._metrics.waited(priority=call.demand.priority, seconds=waited)
-            try:
-                self._check_token()
-                self._guard.check_ban(self._now())
-                check_breaker()
-                self._check_in_time(call)
-                response = self._send(call)
-            except TransportFailure as failed:
-                if failed.sent is Sent.NO:
-                    self._turns.cancel(ticket)
-                else:
-                    self._turns.complete(ticket, now=self._now(), headers=None, ok=False, sent_at=0.0)
-                raise
-            except BaseException:
-                self._turns.cancel(ticket)
-                raise
-            refusal = self._refusal(call, response, ticket)
-            if refusal is None:
-                self._turns.complete(
-                    ticket,
-                    now=response.received_at,
-                    headers=response.headers,
-                    ok=200 <= response.status < 300,
-                    sent_at=response.sent_at,
-                )
-                return response
-            since = self._now()
-            self._turns.refused(
-                ticket,
-                now=response.received_at,
-                headers=response.headers,
-                refusal=refusal,
-                max_wait_seconds=call.patience(since),
-            )
-
-    def _send(self, call: _Call) -> Response:
-        status = 0
-        call.sent_at = self._wall()
-        try:
-            response = self._transport.send(
-                method=call.route.route.method,
-                path=call.route.path,
-                json=call.json,
-                params=call.params,
-                headers=call.headers,
-                deadline=call.deadline,
-            )
-            status = response.status
-            return response
-        finally:
-            self._metrics.request_sent(
-                resource_type=call.route.route.resource_type,
-                operation=call.route.route.operation,
-                status=status,
-            )
-
-    def _refusal(self, call: _Call, response: Response, ticket: Ticket) -> Refusal | None:
-        """Return what a 429 says, None for any other answer.
-
-        Raises:
-            Banned: Cloudflare answered in Discord's place. The ticket is spent.
-        """
-        if response.status not in {403, 429}:
-            return None
-        now, body = response.received_at, decoded(response)
-        if is_cloudflare(response, body):
-            self._guard.record(now)
-            self._turns.complete(ticket, now=now, headers=None, ok=False, sent_at=0.0)
-            wait = seconds_of(response.headers.get("retry-after")) or 0.0
-            raise Banned(retry_after=self._guard.ban(retry_after=wait, now=now))
-        if response.status != 429:
-            return None
-        refusal = parse_refusal(response.headers, body)
-        self._guard.answered()
-        if refusal.scope is not Scope.SHARED:
-            self._guard.record(now)
-        self._metrics.rate_limited(scope=refusal.scope)
-        _log.warning(
-            "rate limited by Discord (429)",
-            route=call.demand.route,
-            scope=refusal.scope.value,
-            retry_after=refusal.retry_after,
-        )
-        return refusal
-
-    def _result(self, call: _Call, response: Response) -> Any:
+    def _result(self, call: PreparedCall, response: Response) -> Any:
         """Turn a complete answer into what the caller gets.
 
         Raises:
@@ -445,11 +306,18 @@ class Caller:
 
     # Latches and measurements
 
+    def _check(self, call: PreparedCall, breaker: Breaker, permit: Permit) -> None:
+        """Ask again, after the wait for a turn, what was asked before it."""
+        self._check_token()
+        self._guard.check_ban(self._now())
+        breaker.check(permit, self._now())
+        self._check_in_time(call)
+
     def _check_token(self) -> None:
         if self._token_rejected:
             raise TokenInvalid
 
-    def _check_in_time(self, call: _Call) -> None:
+    def _check_in_time(self, call: PreparedCall) -> None:
         """Send nothing too late, however long the process was held up: another one may be at work in our place."""
         cause = ""
         if not self._may_send():
@@ -475,32 +343,3 @@ class Caller:
 
     def _circuit_changed(self, kind: ResourceType, before: CircuitState, after: CircuitState) -> None:
         self._metrics.circuit_changed(client=self._id, resource_type=kind, before=before, after=after)
-
-
-def audit_reason(text: str) -> str:
-    """Encode a reason for X-Audit-Log-Reason: URL-encoded UTF-8, at most 512 characters so, cut between characters."""
-    encoded = ""
-    for character in text:
-        piece = quote(character, safe="")
-        if len(encoded) + len(piece) > _MAXIMUM_REASON:
-            break
-        encoded += piece
-    return encoded
-
-
-def _demand(route: CompiledRoute, json: Any, options: CallOptions) -> Demand:
-    identity = f"{route.route.method} {route.path}"
-    fields: frozenset[str] = frozenset()
-    if isinstance(json, Mapping):
-        if route.route.method == "POST":  # creates share a path; the name tells them apart
-            identity += f" {json.get('name', '')}"
-        else:
-            fields = frozenset(json)
-    return Demand(
-        route=route.route.name,
-        major=route.major,
-        fields=fields,
-        suspects=fields & route.route.sublimited,
-        priority=options.priority,
-        identity=identity,
-    )

@@ -15,7 +15,6 @@ import httpx
 import pytest
 import structlog
 
-from provider_discord.discord.call import audit_reason
 from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.errors import (
     AmbiguousOutcome,
@@ -34,6 +33,7 @@ from provider_discord.discord.errors import (
 )
 from provider_discord.discord.guard import InvalidRequestGuard
 from provider_discord.discord.options import CallOptions
+from provider_discord.discord.prepared import audit_reason
 from provider_discord.discord.priority import Priority
 from provider_discord.discord.timings import DiscordTimings
 from provider_discord.discord.transport import InvalidAddress

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import Scope
-from .ratelimit import Refusal
+from .tickets import Refusal
 from .transport import Response
 
 _CLOUDFLARE_BLOCKED = 40333

@@ -33,7 +33,7 @@ from .priority import Priority
 from .timings import DiscordTimings
 
 if TYPE_CHECKING:
-    from .ratelimit import Ticket
+    from .tickets import Ticket
 
 _PRECISION_SECONDS = 0.005
 """Headers are rounded to milliseconds; several roundings add up to less than this."""

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from .options import CallOptions
-from .ratelimit import Demand
 from .routes import CompiledRoute
 from .snowflake import EPOCH
+from .tickets import Demand
 from .timings import DiscordTimings
 
 _MAXIMUM_REASON = 512

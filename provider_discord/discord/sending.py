@@ -16,7 +16,7 @@ from .errors import Banned, Scope
 from .guard import InvalidRequestGuard
 from .metrics import ClientMetrics
 from .prepared import PreparedCall
-from .ratelimit import Refusal, Ticket
+from .tickets import Refusal, Ticket
 from .transport import Response, Sent, Transport, TransportFailure
 from .waiting import Turns
 

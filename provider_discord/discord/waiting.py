@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol
 
 from .errors import RateLimited, Unavailable
-from .ratelimit import Demand, Limiter, Refusal, Ticket, TicketState
+from .ratelimit import Limiter
+from .tickets import Demand, Refusal, Ticket, TicketState
 
 _SHORTEST_RETRY_SECONDS = 0.1
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from provider_discord.discord.bucket import BucketKind
 from provider_discord.discord.errors import Scope
 from provider_discord.discord.priority import Priority
-from provider_discord.discord.ratelimit import Demand, Limiter, Refusal, Ticket, TicketState
+from provider_discord.discord.ratelimit import Limiter
+from provider_discord.discord.tickets import Demand, Refusal, Ticket, TicketState
 from provider_discord.discord.timings import DiscordTimings
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=100)

@@ -10,7 +10,8 @@ import pytest
 
 from provider_discord.discord.errors import RateLimited, Scope, Unavailable
 from provider_discord.discord.priority import Priority
-from provider_discord.discord.ratelimit import Demand, Limiter, Refusal
+from provider_discord.discord.ratelimit import Limiter
+from provider_discord.discord.tickets import Demand, Refusal
 from provider_discord.discord.timings import DiscordTimings
 from provider_discord.discord.waiting import Turns
 

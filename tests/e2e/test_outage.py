@@ -19,8 +19,9 @@ from controlplane import ApiRefused, ControlPlane
 from provider_discord.simulator.faults import Effect
 from tests.conftest import REPOSITORY, require_tools
 
-from .conftest import MANAGED, POLL_SECONDS, Obj, System
+from .conftest import MANAGED, TIME_SCALE, Obj, System
 
+POLL_SECONDS: Final = 30 * TIME_SCALE
 CRDS: Final = REPOSITORY / "package" / "crds"
 CRD_PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -37,6 +38,12 @@ def control_plane() -> Iterator[ControlPlane]:
 def crds(control_plane: ControlPlane) -> list[str]:
     """The CRDs, also after a test that took one away."""
     return control_plane.apply_crds(CRDS)
+
+
+@pytest.fixture
+def provider_arguments() -> tuple[str, ...]:
+    """Twice as many polls as by default."""
+    return ("--no-leader-election", "--poll", "30s")
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +69,7 @@ def test_the_api_server_goes_away_and_comes_back(system: System) -> None:
 
     pid, last = system.provider.pid, system.discord.last_request()
     system.control_plane.stop_apiserver(kill=True)
-    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 5)
+    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 8)
     assert system.provider.probe("/livez") == 200
     assert system.provider.probe("/readyz") == 200
     said = system.provider.get("/healthz")
@@ -101,7 +108,7 @@ def test_what_was_about_to_be_made_waits_and_is_made_once(system: System) -> Non
     changed = system.discord.last_request()
     system.until(lambda: polls_seen(system, changed) >= 1, "a poll after the changes")
     last = system.discord.last_request()
-    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 5)
+    system.until(lambda: polls_seen(system, last) >= 2, "some polls", seconds=4 * POLL_SECONDS + 8)
     stay_within_the_poll_budget(system, last)
     assert system.writes(last) == [], "nothing is made whose intent is written nowhere"
     bring_back(system)

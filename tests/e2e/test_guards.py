@@ -99,6 +99,7 @@ def test_a_hidden_channel_is_neither_made_again_nor_let_go(
     before = discord.last_request()
     for name in names:
         discord.hide_channel(name)
+    until_noticed(system, *objects[1:])
     for name in names:
         system.until_synced_false("Channel", name, "hidden from the bot")
         system.until_event(name, "HiddenOrGone", "hidden from the bot")
@@ -119,11 +120,25 @@ def test_a_hidden_channel_is_neither_made_again_nor_let_go(
 
     for name in names:
         discord.delete_overwrite(name, "everyone")
+    system.reconcile(objects[1])
     system.until_true(*objects[:2])
     system.until(
         lambda: not system.exists("Channel", "hall"), "the object to go once its channel can be seen"
     )
     assert discord.channels() == [lobby]
+
+
+def until_noticed(system: System, *objects: Obj) -> None:
+    """Ask for passes until none of these objects is Synced: sooner than at the next poll."""
+
+    def noticed() -> bool:
+        system.reconcile(*objects)
+        return all(
+            system.condition(obj["kind"], obj["metadata"]["name"], "Synced").get("status") == "False"
+            for obj in objects
+        )
+
+    system.until(noticed, "all of them to be found wanting")
 
 
 def assert_one_probe_a_poll(probes: list[Obj]) -> None:
@@ -144,6 +159,7 @@ def test_what_was_really_deleted_is_made_again_as_soon_as_that_is_certain(system
     # Who may not read the audit log can't tell.
     before = discord.last_request()
     discord.delete_channel("lobby")
+    until_noticed(system, objects[1])
     system.until_synced_false("Channel", "lobby", "View Audit Log")
     system.until_event("lobby", "HiddenOrGone", first)
     system.reconcile(*objects)
@@ -172,6 +188,7 @@ def test_a_bot_that_is_thrown_out_makes_nothing_anew_when_it_is_back(system: Sys
 
     before = discord.last_request()
     discord.remove_bot()
+    until_noticed(system, *objects)
     for obj in objects:
         said = system.until_synced_false(obj["kind"], obj["metadata"]["name"], "the bot is not in guild")
         assert "https://discord.com/oauth2/authorize?client_id=" in said

@@ -88,6 +88,7 @@ def test_a_token_revoked_while_all_is_well_is_asked_once_more_and_healed_by_a_ne
     there = ids(system, objects)
 
     system.discord.revoke_token(TOKEN)
+    system.reconcile(objects[0])
     until_config_says(system, "rejected")
     for obj in objects:
         system.until_synced_false(
@@ -178,6 +179,7 @@ def test_one_bad_token_does_not_hold_up_the_other_config(system: System, second:
     system.apply(system.secret(TOKEN))
     system.until_true(*mine)
     system.discord.revoke_token(TOKEN)
+    system.reconcile(mine[0])
     until_config_says(system, "rejected")
     system.discord.rename_channel("hall", "hell", guild="Other Guild")
     system.until(

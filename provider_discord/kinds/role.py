@@ -20,7 +20,7 @@ from provider_discord.kinds.adoption import Match, same_name_check
 from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
-from provider_discord.kinds.outcomes import translated
+from provider_discord.kinds.outcomes import UNKNOWN_ROLE, translated
 from provider_discord.kinds.reorder import RoleOrder, position_diff, with_order
 from provider_discord.kinds.role_plan import EVERYONE, TERMS, RoleImage, RolePlan
 from provider_discord.kinds.session import DiscordSession
@@ -173,7 +173,11 @@ class RoleExternal:
             try:
                 with visit.writing(guild_id):
                     visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
-            except discord.NotFound:
+            except discord.NotFound as error:
+                if (
+                    error.code != UNKNOWN_ROLE
+                ):  # The guild, say, because the bot was thrown out: the role may be there.
+                    raise
                 visit.snapshots.forget_role(guild_id, role_id)
                 return Change(wrote=False)
         visit.snapshots.forget_role(guild_id, role_id)

@@ -339,3 +339,13 @@ def test_an_icon_changed_by_hand_is_put_back_and_an_empty_one_removes_it(world: 
     assert world.discord.role("helper")["icon"]
     thing.spec(icon="").settle()
     assert world.discord.role("helper")["icon"] is None
+
+
+def test_a_role_is_not_let_go_because_the_bot_was_thrown_out(world: World) -> None:
+    thing = world.role("helper", allowDelete=True)
+    thing.settle()
+    thing.mark_deleted()
+    external, observation = thing.connect(), thing.observe()
+    world.discord.remove_bot()
+    with pytest.raises(ExternalFailure, match="Unknown Guild"):
+        external.delete(thing.mr, observation)

@@ -61,6 +61,16 @@ format: $(STAMP) ## put every file in the house format
 controlplane: tools ## a Kubernetes API server on loopback, until Ctrl-C
 	@PYTHONPATH=hack $(BIN)/python -m controlplane
 
+.PHONY: bench-latency
+bench-latency: tools ## from a manifest's change to Discord, memory, start: about fifteen minutes
+	@$(BIN)/python bench/latency/run.py
+
+.PHONY: bench-ratelimit
+bench-ratelimit: $(STAMP) ## the limiter beside hikari, discord.py and naive httpx
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@.venv-bench/bin/python -m bench.ratelimit.run
+
 .PHONY: generate
 generate: $(STAMP) ## CRDs and the field reference, from the models
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
@@ -72,7 +82,7 @@ constraints: $(STAMP) ## write constraints.txt anew from the installed versions
 
 .PHONY: clean
 clean: ## remove the environment and what runs left behind; built tools stay
-	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	@rm -rf $(VENV) .venv-bench .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
 
 .PHONY: distclean
 distclean: clean ## remove the built tools as well

@@ -57,7 +57,7 @@ def require_tools() -> None:
     lacking = ", ".join(tool.value for tool in missing(Tool))
     if not lacking:
         return
-    reason = f"no {lacking} on this machine; `make tools` builds what is missing (about 5 minutes, once)"
+    reason = f"no {lacking} on this machine; `make test-tools` builds what is missing (about 5 minutes, once)"
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -2,8 +2,8 @@
 
     python -m bench.ratelimit.run [--runs 5] [--scenario NAME ...] [--contestant NAME ...] [--write]
 
-Fair by these rules: one simulator for each cell, fresh, seeded by the run, in a process and (where there are two) on a core of
-its own; the same operations, payloads and arrivals for all; runs interleaved, so that a busy machine hurts
+Fair by these rules: one simulator for each cell, fresh, seeded by the run, in a process
+and (where there are two) on a core of its own; the same operations, payloads and arrivals for all; runs interleaved, so that a busy machine hurts
 everybody alike; 429s, requests and duplicates counted at the server; who fails or does not finish gets no time.
 """
 
@@ -222,12 +222,14 @@ def table(cells: dict[tuple[str, str], list[Cell]], scenarios: Sequence[Scenario
     return "\n\n".join(parts)
 
 
-def publish(text: str, *, command: str, runs: int) -> None:
+def publish(text: str, *, command: str, runs: int, loads: Sequence[float]) -> None:
     """Put the result into its place in RESULTS.md, which keeps the rest."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     versions = ", ".join(f"{name} {version}" for name, version in _versions())
     section = (
-        f"{BEGIN}\n\n`{command}`\n\n{runs} interleaved runs; {machine}; {versions}. Counts are sums over all runs. "
+        f"{BEGIN}\n\n`{command}`\n\nInterleaved runs: {runs}; {machine}; {versions}; "
+        f"load average meanwhile {min(loads):.1f} to {max(loads):.1f} (the bench itself makes about 1; more than that is "
+        f"somebody else, and is paid for by whoever needs CPU). Counts are sums over all runs. "
         f"Nothing here was measured against Discord itself.\n\n{text}\n\n{END}"
     )
     before = RESULTS.read_text() if RESULTS.exists() else "# Benchmark results\n"
@@ -265,12 +267,14 @@ def main() -> None:
         print(f"{one.name} is not installed (pip install '.[bench]'): left out", file=sys.stderr)
         contestants.remove(one)
     cells: dict[tuple[str, str], list[Cell]] = {}
+    loads: list[float] = []
     for run in range(1, arguments.runs + 1):
         for scenario in scenarios:
             # Everybody starts first sometimes.
             turn = contestants[run % len(contestants) :] + contestants[: run % len(contestants)]
             for contestant in turn:
                 cell = compete(scenario, contestant, run=run, bound_seconds=arguments.bound)
+                loads.append(os.getloadavg()[0])
                 cells.setdefault((scenario.name, contestant.name), []).append(cell)
                 print(
                     f"run {run}  {scenario.name:22}{contestant.name:18}{cell.seconds:7.2f} s "
@@ -293,7 +297,7 @@ def main() -> None:
         ]
         arguments.raw.write_text(json.dumps(raw, indent=1))
     if arguments.write:
-        publish(text, command=f"make bench-ratelimit RUNS={arguments.runs}", runs=arguments.runs)
+        publish(text, command=f"make bench-ratelimit RUNS={arguments.runs}", runs=arguments.runs, loads=loads)
 
 
 if __name__ == "__main__":

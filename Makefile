@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := .venv-bench
+RUNS ?= 5
 
 .PHONY: help
 help: ## print this list
@@ -66,10 +68,11 @@ bench-latency: tools ## from a manifest's change to Discord, memory, start: abou
 	@$(BIN)/python bench/latency/run.py
 
 .PHONY: bench-ratelimit
-bench-ratelimit: $(STAMP) ## the limiter beside hikari, discord.py and naive httpx
-	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
-	@.venv-bench/bin/python -m bench.ratelimit.run
+bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about half an hour; RUNS=1 is quicker
+	@echo "==> Environment of the benchmark in $(BENCH) (the peers need other versions than we do)"
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BENCH)/bin/python -m bench.ratelimit.run --runs $(RUNS) --write
 
 .PHONY: generate
 generate: $(STAMP) ## CRDs and the field reference, from the models
@@ -82,7 +85,7 @@ constraints: $(STAMP) ## write constraints.txt anew from the installed versions
 
 .PHONY: clean
 clean: ## remove the environment and what runs left behind; built tools stay
-	@rm -rf $(VENV) .venv-bench .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	@rm -rf $(VENV) $(BENCH) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
 
 .PHONY: distclean
 distclean: clean ## remove the built tools as well

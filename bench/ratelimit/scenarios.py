@@ -2,7 +2,7 @@
 
 The floor counts what the server's limits alone demand, perfectly known beforehand, and one median answer, since
 the last request has to be answered too. Where answers to creates are lost, it counts one look into the audit log for each of
-them, which is the least that anybody needs who does not want to create twice. It does not count what a client
+them, as a client does that looks each of them up by itself. It does not count what a client
 has to learn, nor jitter. Latency is drawn at the server after the request was counted: half of the answers take longer than 80 ms, one in a hundred
 longer than 100 ms.
 """

@@ -21,12 +21,21 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
-from controlplane import ControlPlane
-from controlplane.processes import free_port
-
-from provider_discord.simulator import ControlClient, LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "hack"))
+
+from controlplane import ControlPlane  # noqa: E402 - it is found there
+from controlplane.processes import free_port  # noqa: E402 - the same
+
+from provider_discord.simulator import (  # noqa: E402 - the same
+    ControlClient,
+    LimitsConfig,
+    Mode,
+    SimulatorConfig,
+    SimulatorServer,
+)
+
 NAMESPACE: Final = "bench"
 TOKEN: Final = "bench-token"  # noqa: S105 - it opens a simulator
 CATEGORIES: Final = 8

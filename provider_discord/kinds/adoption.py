@@ -2,11 +2,14 @@
 
 Making a second "general" beside the first is the classic accident of such tools, and adopting a stranger's channel
 would be worse. So by default nothing is done, and the condition names what was found and the ways out.
+
+What the object's own status shows is no stranger's: an object that was replaced from a file, and so has lost its
+annotation, finds it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from provider_discord.kinds.session import Adoption
@@ -22,6 +25,26 @@ class Match:
 
     id: str
     name: str
+
+
+def own_by_status(visit: Visit, listed: Collection[str], *, creating: bool = False) -> str | None:
+    """Return the id that the object's status shows, if it is there and nobody else claims it by now.
+
+    Args:
+        visit: The pass of an object that has no external name, or that of something that is gone.
+        listed: The ids of what is there and may be meant.
+        creating: The create call comes next: nothing can be adopted any more in this pass.
+
+    Raises:
+        Waiting: Look again and adopt.
+    """
+    seen = str(visit.mr.at_provider.get("id") or "")
+    if seen not in listed or visit.claimed_by_others(seen):
+        return None
+    if creating:
+        msg = f"{seen}, which status.atProvider shows, is there after all; it will be adopted again"
+        raise Waiting(msg, retry_after=1.0, quiet=True)
+    return seen
 
 
 def same_name_check(

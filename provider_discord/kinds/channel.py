@@ -17,7 +17,7 @@ from provider_discord.discord import errors as discord
 from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissions, is_hidden
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import channel_plan, foresight
-from provider_discord.kinds.adoption import Match, same_name_check
+from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
 from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of
@@ -74,7 +74,7 @@ class ChannelExternal:
         if raw is None and not mr.deleting:
             # Never made, or gone for certain. Somebody may have made another one by hand.
             try:
-                adopted = self._same_name(parameters, snapshot)
+                adopted = self._adopted(parameters, snapshot)
             except Blocked as refusal:
                 return Observation(exists=False, refusal=refusal)
             raw = None if adopted is None else snapshot.channels[adopted]
@@ -106,7 +106,7 @@ class ChannelExternal:
         guild_id = visit.guild_id()
         parameters = visit.parse(CHANNEL, ChannelParameters)
         snapshot = visit.look(guild_id, decisive=True)
-        self._same_name(parameters, snapshot, creating=True)
+        self._adopted(parameters, snapshot, creating=True)
         body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=visit.bot_id)
         self._foresee(body, {}, snapshot)
         needed = channel_plan.lacking_feature(parameters.type, snapshot)
@@ -227,12 +227,19 @@ class ChannelExternal:
         visit.connection.visibility.seen(channel_id)
         return raw
 
-    def _check_type(self, parameters: ChannelParameters | None, raw: Json) -> None:
-        """Refuse an external name that belongs to a channel of another type."""
+    @staticmethod
+    def _has_type(parameters: ChannelParameters | None, raw: Json) -> bool:
+        """Tell whether a channel is, or can be turned into, one of the manifest's type."""
         kind = channel_plan.channel_type_of(raw)
         wanted = parameters.type if parameters is not None else None
-        if kind is not None and (wanted is None or channel_plan.convertible(wanted, kind)):
+        return kind is not None and (wanted is None or channel_plan.convertible(wanted, kind))
+
+    def _check_type(self, parameters: ChannelParameters | None, raw: Json) -> None:
+        """Refuse an external name that belongs to a channel of another type."""
+        if self._has_type(parameters, raw):
             return
+        kind = channel_plan.channel_type_of(raw)
+        wanted = parameters.type if parameters is not None else None
         word = kind.word if kind is not None else f"type {raw.get('type')}"
         asked = wanted.word if wanted is not None else "something that this provider manages"
         msg = (
@@ -293,11 +300,20 @@ class ChannelExternal:
             and not self._visit.claimed_by_others(str(raw["id"]))
         ]
 
-    def _same_name(
+    def _adopted(
         self, parameters: ChannelParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
     ) -> str | None:
+        """Return the id that an object without a channel adopts; None: there is nothing to adopt."""
         if parameters is None:
             return None
+        possible = {
+            channel_id
+            for channel_id, raw in snapshot.channels.items()
+            if not is_hidden(raw) and self._has_type(parameters, raw)
+        }
+        own = own_by_status(self._visit, possible, creating=creating)
+        if own is not None:
+            return own
         found = self._matches(parameters, snapshot)
         return same_name_check(
             self._visit, found, what="channel", name=parameters.name or "", creating=creating

@@ -33,10 +33,11 @@ def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Map
     """Find out about a channel that is not listed.
 
     Returns:
-        The channel, if it turns out to be there and visible after all; None: it is gone for certain.
+        The channel, if it turns out to be there and visible after all; None: it is gone for certain, or, to an
+        object that is being deleted, not there.
 
     Raises:
-        Blocked: It is hidden, or hidden or gone, or another guild's.
+        Blocked: It is hidden, or hidden or gone, or another guild's, or as far as can be told there never was one.
         ManagedError: Discord can't tell now.
     """
     visibility = visit.connection.visibility
@@ -45,11 +46,23 @@ def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Map
     if finding is None:
         with translated(f"looking for channel {channel_id}"):
             finding, channel = _look(visit, snapshot, channel_id)
-    if finding.presence is Presence.GONE:
+    if finding.presence is Presence.ABSENT and _was_there(visit, channel_id):
+        visibility.gone([channel_id], finding.detail)
+        return None
+    if finding.presence is Presence.GONE or (finding.presence is Presence.ABSENT and visit.mr.deleting):
         return None
     if finding.presence is Presence.LISTED and channel is not None:
         return channel
     raise Blocked(visit.with_way_out(_explain(channel_id, finding, snapshot)), reason=_reason(finding))
+
+
+def _was_there(visit: Visit, channel_id: str) -> bool:
+    """Tell whether this object has seen the channel, or made it.
+
+    When it was made would prove nothing: an id with a wrong digit at its end was made in the same second.
+    """
+    maker = visit.connection.made.get(channel_id)
+    return visit.mr.at_provider.get("id") == channel_id or (maker is not None and maker[0] == visit.mr.uid)
 
 
 def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:
@@ -65,9 +78,7 @@ def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Findi
             Presence.UNKNOWN, "it will be looked for at a later poll"
         ), None
     finding, channel = _probe(visit, snapshot, channel_id)
-    if finding.presence is Presence.GONE:
-        visibility.gone([channel_id], finding.detail)
-    elif finding.presence is not Presence.LISTED:
+    if finding.presence is not Presence.LISTED:
         visibility.undecided(channel_id, finding)
     return finding, channel
 
@@ -107,7 +118,7 @@ def _probe(
 
 
 def _confirmed(visit: Visit, guild_id: str, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:
-    """Look once more at all that "gone" stands on: the list, and that the bot is an administrator *now*.
+    """Look once more at all that "not there" stands on: the list, and that the bot is an administrator *now*.
 
     Its own member is read rarely, and a bot that lost the role an hour ago would take every channel that is hidden
     from it since then for deleted.
@@ -118,12 +129,13 @@ def _confirmed(visit: Visit, guild_id: str, channel_id: str) -> tuple[Finding, M
     if channel is not None and not is_hidden(channel):
         return Finding(Presence.LISTED), channel
     if channel is None and is_administrator(now):
-        return Finding(Presence.GONE, "Discord does not know it, and nothing is hidden from the bot"), None
+        return Finding(Presence.ABSENT, "Discord does not know it, and nothing is hidden from the bot"), None
     return Finding(Presence.UNKNOWN, "the bot is no administrator any more"), None
 
 
 def _reason(finding: Finding) -> str:
-    return "ExternalNameInvalid" if finding.presence is Presence.ELSEWHERE else "HiddenOrGone"
+    wrong = finding.presence in {Presence.ELSEWHERE, Presence.ABSENT}
+    return "ExternalNameInvalid" if wrong else "HiddenOrGone"
 
 
 def _explain(channel_id: str, finding: Finding, snapshot: GuildSnapshot) -> str:
@@ -133,6 +145,11 @@ def _explain(channel_id: str, finding: Finding, snapshot: GuildSnapshot) -> str:
         return (
             f"channel {channel_id} belongs to {where}, not to guild {snapshot.guild_id}: correct {annotation} or "
             f"spec.forProvider.guildId"
+        )
+    if finding.presence is Presence.ABSENT:
+        return (
+            f"no channel {channel_id} is known: Discord has none, this object never saw it, and the audit log does not "
+            f"show its deletion: correct {annotation}, or remove it to make a new channel"
         )
     if finding.presence is Presence.HIDDEN:
         return (

@@ -2,7 +2,8 @@
 
 Since November 2026 the list leaves out channels that the bot cannot view, so absence proves nothing. A channel is
 gone only when the audit log shows its deletion, or when a GET of it answers 404 to a bot that has ADMINISTRATOR,
-from which nothing is hidden. Everything else is *hidden or gone*: nobody may create or delete on its account.
+from which nothing is hidden, and it is known to have been there: an id with a wrong digit is answered alike.
+Everything else is *hidden or gone*: nobody may create or delete on its account.
 
 Looking costs an audit log page and a GET, and a GET of a hidden channel may count as an invalid request. So a
 guild is looked into once in a poll interval: the audit log settles every deletion at once, and one channel is
@@ -26,6 +27,8 @@ class Presence(Enum):
     """What is known of a channel that is not listed."""
 
     GONE = "gone"
+    ABSENT = "absent"
+    """There is none of that id now; whether there ever was one, the object that asks must know."""
     HIDDEN = "hidden"
     UNKNOWN = "unknown"
     ELSEWHERE = "elsewhere"

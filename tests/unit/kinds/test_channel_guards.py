@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed.errors import Blocked
+from provider_discord.managed.errors import Blocked, Waiting
 from provider_discord.managed.external import Attempt, Change, Observation
 from provider_discord.simulator import HiddenGet, HiddenList, Permission
 
@@ -149,6 +149,185 @@ def test_an_external_name_of_a_role_is_refused(world: World) -> None:
     thing = world.channel("general", external_name=role["id"])
     with pytest.raises(Blocked, match="role"):
         thing.reconcile()
+
+
+_NOBODYS = "123456789012345678"
+_NEVER = 100_000
+
+
+def test_an_id_that_no_channel_ever_had_is_refused_and_stays_so(world: World) -> None:
+    thing = world.channel("general", external_name=_NOBODYS)
+    for _ in range(3):
+        with pytest.raises(Blocked, match=f"no channel {_NOBODYS} is known") as refused:
+            thing.reconcile(Priority.POLL)
+        assert refused.value.reason == "ExternalNameInvalid"
+        assert "crossplane.io/external-name" in str(refused.value)
+        world.advance(61)
+    assert world.requests(writes=True) == []
+
+
+def test_a_wrong_digit_in_the_id_of_a_channel_of_ours_is_refused(world: World) -> None:
+    thing = world.channel("general")
+    thing.settle()
+    thing.annotate({"crossplane.io/external-name": str(int(thing.id) + 1)})
+    mark = world.mark()
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "ExternalNameInvalid"
+    assert world.writes_since(mark) == []
+
+
+def test_an_object_with_an_id_that_no_channel_has_can_be_deleted(world: World) -> None:
+    thing = world.channel("general", external_name=_NOBODYS)
+    with pytest.raises(Blocked):
+        thing.reconcile()
+    seen = thing.mark_deleted().reconcile()
+    assert isinstance(seen, Observation)
+    assert not seen.exists
+
+
+def test_that_one_object_never_saw_it_does_not_keep_another_that_did_from_making_it_again(
+    world: World,
+) -> None:
+    ours = world.channel("general")
+    ours.settle()
+    world.discord.set_behaviour(audit_log_lag_seconds=_NEVER)
+    world.discord.delete_channel("general")
+    stranger = world.make("Channel", "copy", {**ours.mr.for_provider, "name": "copy"}, external_name=ours.id)
+    world.advance(61)
+    with pytest.raises(Blocked) as refused:
+        stranger.reconcile(Priority.POLL)
+    assert refused.value.reason == "ExternalNameInvalid"
+    ours.settle(Priority.POLL)
+    assert [c["name"] for c in world.discord.channels()] == ["general"]
+
+
+def test_a_channel_of_ours_that_is_gone_before_its_status_is_written_is_made_again(world: World) -> None:
+    thing = world.channel("general")
+    thing.reconcile()
+    del thing.obj["status"]["atProvider"]
+    world.discord.set_behaviour(audit_log_lag_seconds=_NEVER)
+    world.discord.delete_channel("general")
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert [c["id"] for c in world.discord.channels()] == [thing.id]
+
+
+@pytest.mark.parametrize(("logged", "reason"), [(True, "its deletion is seen"), (False, "nothing tells")])
+def test_a_channel_restored_from_a_backup_without_status_is_made_again_only_if_its_deletion_is_seen(
+    world: World, logged: bool, reason: str
+) -> None:
+    there = world.discord.create_channel({"name": "general", "type": 0})
+    if not logged:
+        world.discord.set_behaviour(audit_log_lag_seconds=_NEVER)
+    world.discord.delete_channel("general")
+    thing = world.channel("general", external_name=there["id"])
+    if logged:
+        thing.settle()
+        assert [c["id"] for c in world.discord.channels()] == [thing.id], reason
+        return
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "ExternalNameInvalid", reason
+
+
+def test_a_deletion_that_is_seen_only_when_it_is_another_objects_turn_is_seen_later(world: World) -> None:
+    there = world.discord.create_channel({"name": "general", "type": 0})
+    with pytest.raises(Blocked):
+        world.channel(
+            "other", external_name=_NOBODYS
+        ).reconcile()  # Takes the guild's turn to be looked into.
+    world.discord.delete_channel("general")
+    world.advance(30)
+    thing = world.channel("general", external_name=there["id"])
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile(Priority.RETRY)
+    assert refused.value.reason == "HiddenOrGone"
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert [c["name"] for c in world.discord.channels()] == ["general"]
+
+
+def test_a_deletion_that_the_audit_log_shows_late_is_still_seen(world: World) -> None:
+    there = world.discord.create_channel({"name": "general", "type": 0})
+    world.discord.delete_channel("general")
+    world.session.connection.visibility.may_read(f"deleted channels of {world.guild_id}")
+    thing = world.channel("general", external_name=there["id"])
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "ExternalNameInvalid"
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    assert [c["name"] for c in world.discord.channels()] == ["general"]
+
+
+# The annotation is lost.
+
+
+@pytest.mark.parametrize("adoption", ["Refuse", "ByName", "CreateNew"])
+def test_a_channel_whose_object_lost_its_annotation_is_known_again_by_the_status(
+    world: World, adoption: str
+) -> None:
+    world.configure(adoption=adoption)
+    thing = world.channel("general")
+    thing.settle()
+    ours = thing.id
+    world.discord.create_channel({"name": "general", "type": 0})
+    thing.annotate({"crossplane.io/external-name": None}).spec(topic="new").settle()
+    assert thing.id == ours
+    assert world.discord.channel(ours)["topic"] == "new"
+    assert len(world.discord.channels()) == 2
+
+
+def test_an_annotation_put_back_to_an_older_channel_that_is_gone_finds_the_newer_one(world: World) -> None:
+    world.configure(adoption="CreateNew")
+    thing = world.channel("general")
+    thing.settle()
+    first = thing.id
+    world.discord.delete_channel("general")
+    world.advance(61)
+    thing.settle(Priority.POLL)
+    second = thing.id
+    thing.annotate({"crossplane.io/external-name": first}).settle()
+    assert thing.id == second
+    assert len(world.discord.channels()) == 1
+
+
+def test_what_the_status_shows_is_left_to_whoever_claims_it_by_now(world: World) -> None:
+    world.configure(adoption="CreateNew")
+    thing = world.channel("general")
+    thing.settle()
+    ours = thing.id
+    thing.annotate({"crossplane.io/external-name": None})
+    world.make("Channel", "other", dict(thing.mr.for_provider), external_name=ours).settle()
+    world.advance(61)
+    thing.settle()
+    assert thing.id != ours
+
+
+def test_a_hidden_channel_whose_annotation_is_removed_is_made_anew(world: World) -> None:
+    """The way out that the condition names."""
+    world.discord.set_bot_permissions(_WITH_AUDIT_LOG)
+    thing = world.channel("general")
+    thing.settle()
+    hidden = thing.id
+    world.discord.hide_channel("general")
+    world.advance(61)
+    with pytest.raises(Blocked):
+        thing.reconcile(Priority.POLL)
+    thing.annotate({"crossplane.io/external-name": None}).settle()
+    assert thing.id != hidden
+
+
+def test_a_channel_that_the_list_shows_just_before_the_create_is_not_made_twice(world: World) -> None:
+    world.configure(adoption="CreateNew")
+    thing = world.channel("general")
+    thing.settle()
+    thing.annotate({"crossplane.io/external-name": None})
+    external = thing.connect()
+    with pytest.raises(Waiting, match="after all"):
+        external.create(thing.mr, Attempt(id="a", started=world.wall()))
+    assert len(world.discord.channels()) == 1
 
 
 def test_another_guild_in_the_manifest_is_refused(world: World) -> None:

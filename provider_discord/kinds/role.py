@@ -16,7 +16,7 @@ from provider_discord.apis.role import RoleParameters
 from provider_discord.discord import errors as discord
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, names, role_plan
-from provider_discord.kinds.adoption import Match, same_name_check
+from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
 from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
@@ -105,7 +105,7 @@ class RoleExternal:
         if mr.external_name in snapshot.roles:
             msg = f"role {mr.external_name} is there after all"
             raise Waiting(msg, retry_after=1.0, quiet=True)
-        self._same_name(parameters, snapshot, creating=True)
+        self._adopted(parameters, snapshot, creating=True)
         icon = self._icon(mr, parameters)
         body = role_plan.create_body(parameters, icon=icon)
         self._foresee(snapshot, {}, body)
@@ -209,11 +209,14 @@ class RoleExternal:
             raise Blocked(msg, reason="ExternalNameInvalid", field="forProvider.everyone")
         return self._find(mr, snapshot, mr.external_name)
 
-    def _adopted(self, parameters: RoleParameters | None, snapshot: GuildSnapshot) -> str | None:
+    def _adopted(
+        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
+    ) -> str | None:
         """Return the id that an object without a role adopts; None: there is nothing to adopt."""
         if parameters is not None and _means_everyone(parameters):
             return snapshot.guild_id
-        return self._same_name(parameters, snapshot)
+        own = own_by_status(self._visit, snapshot.roles.keys() - {snapshot.guild_id}, creating=creating)
+        return own if own is not None else self._same_name(parameters, snapshot, creating=creating)
 
     def _find(self, mr: ManagedResource, snapshot: GuildSnapshot, role_id: str) -> Json | None:
         """Return the role; None: it is gone for certain."""
@@ -307,7 +310,7 @@ class RoleExternal:
         ]
 
     def _same_name(
-        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
+        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool
     ) -> str | None:
         if parameters is None:
             return None
@@ -348,7 +351,9 @@ class RoleExternal:
         held: int | None
         why = ""
         try:
-            held = visit.client.role_member_counts(guild_id, options=visit.options()).get(role_id, 0)
+            counts = visit.client.role_member_counts(guild_id, options=visit.options())
+            # Left out, it has no members - unless roles without members are shown, for then that says nothing.
+            held = counts.get(role_id, None if 0 in counts.values() else 0)
         except (discord.Forbidden, discord.NotFound, discord.BadRequest) as error:
             held, why = None, f": Discord says: {error.message}"
         except discord.DiscordError:

@@ -9,15 +9,17 @@ import pytest
 
 from provider_discord.apis.crds import crd
 from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE
+from provider_discord.discord.client import DiscordClient
 from provider_discord.kube.resource import Key
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import AmbiguousCreate, Blocked, ExternalFailure, Waiting
-from provider_discord.managed.external import Change, Observation, Verdict
+from provider_discord.managed.external import Attempt, Change, Observation, Verdict
 from provider_discord.simulator import Effect, Permission
 
 if TYPE_CHECKING:
     from tests.unit.kinds.conftest import World
 
+EXTERNAL_NAME = "crossplane.io/external-name"
 VIEW = 1 << 10
 SEND = 1 << 11
 _UNKNOWN_BIT = 1 << 60
@@ -142,6 +144,38 @@ def test_a_role_of_the_same_name_is_refused_or_adopted(world: World) -> None:
     assert world.discord.role("helper")["hoist"] is True
 
 
+@pytest.mark.parametrize("adoption", ["Refuse", "ByName", "CreateNew"])
+def test_a_role_whose_object_lost_its_annotation_is_known_again_by_the_status(
+    world: World, adoption: str
+) -> None:
+    world.configure(adoption=adoption)
+    thing = world.role("helper")
+    thing.settle()
+    ours, before = thing.id, len(world.discord.roles())
+    thing.annotate({EXTERNAL_NAME: None}).spec(name="aide").settle()
+    assert thing.id == ours
+    assert world.discord.role("aide")["id"] == ours
+    assert len(world.discord.roles()) == before
+
+
+def test_a_role_that_the_list_shows_just_before_the_create_is_not_made_twice(world: World) -> None:
+    world.configure(adoption="CreateNew")
+    thing = world.role("helper")
+    thing.settle()
+    thing.annotate({EXTERNAL_NAME: None})
+    external, mark = thing.connect(), world.mark()
+    with pytest.raises(Waiting, match="after all"):
+        external.create(thing.mr, Attempt(id="a", started=world.wall()))
+    assert world.writes_since(mark) == []
+
+
+def test_an_object_that_stood_for_everyone_and_now_names_a_role_makes_that_role(world: World) -> None:
+    thing = world.make("Role", "helper", {"guildId": world.guild_id, "everyone": True})
+    thing.settle()
+    thing.annotate({EXTERNAL_NAME: None}).spec(everyone=None, name="helper").settle()
+    assert thing.id != world.guild_id
+
+
 # @everyone and roles that belong to bots.
 
 
@@ -237,6 +271,30 @@ def test_when_the_members_cannot_be_counted_the_role_is_not_deleted(world: World
         thing.mark_deleted().reconcile()
     assert refused.value.reason == "DeletionGuarded"
     assert world.discord.role("helper")
+
+
+@pytest.mark.parametrize(
+    ("others", "deleted", "reason"),
+    [
+        ({}, True, "roles that nobody has are left out"),
+        ({"1": 3}, True, "likewise"),
+        ({"1": 3, "2": 0}, False, "roles that nobody has are shown, so leaving one out says nothing of it"),
+    ],
+)
+def test_a_role_left_out_of_the_count_has_no_members_only_if_none_are_shown_with_zero(
+    world: World, monkeypatch: pytest.MonkeyPatch, others: dict[str, int], deleted: bool, reason: str
+) -> None:
+    thing = world.role("helper")
+    thing.settle()
+    monkeypatch.setattr(DiscordClient, "role_member_counts", lambda *_args, **_options: others)
+    thing.mark_deleted()
+    if deleted:
+        thing.reconcile()
+    else:
+        with pytest.raises(Blocked, match="can't be told") as refused:
+            thing.reconcile()
+        assert refused.value.reason == "DeletionGuarded"
+    assert any(role["id"] == thing.id for role in world.discord.roles()) is not deleted, reason
 
 
 # A lost answer.

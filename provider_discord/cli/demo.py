@@ -8,6 +8,7 @@ process of its own, as in production; this file only looks on, with kubectl and 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -25,7 +26,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from provider_discord.apis.kinds import MANAGED_KINDS, KindDefinition
+from provider_discord.apis.kinds import MANAGED_KINDS, PROVIDER_CONFIG, KindDefinition
 from provider_discord.kube.access import ObjectAccess
 from provider_discord.kube.client import connect
 from provider_discord.kube.errors import KubeError
@@ -97,7 +98,7 @@ class Demo:
         self._documents: list[Obj] = []
         self._metrics_port = 0
         self._children: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
-        self._reflected: ObjectAccess | None = None
+        self._access: ObjectAccess | None = None
 
     def run(self, *, keep: bool, started: float) -> None:
         """Do everything; raises DemoError or KubeError where it cannot go on."""
@@ -138,7 +139,7 @@ class Demo:
             shutil.copyfile(line.partition("=")[2].strip(), self._kubeconfig)
             self._kubeconfig.chmod(0o600)
             self._find_kubectl()
-        self._reflected = connect(self._kubeconfig, timings=KubeTimings(), pool_size=2)
+        self._access = connect(self._kubeconfig, timings=KubeTimings(), pool_size=2)
 
     def _find_kubectl(self) -> None:
         found = subprocess.run(
@@ -321,13 +322,22 @@ class Demo:
             time.sleep(1.0)
 
     def _clean_up(self) -> None:
+        """Take everything out of the user's cluster again; the simulated guild goes with the simulator."""
         self._say(f"Removing what the demo made in your cluster (namespace {NAMESPACE}); the CRDs stay")
-        for kind in reversed(MANAGED_KINDS):
-            self._run_kubectl("delete", kind.crd_name, "--all", "-n", NAMESPACE, "--timeout=60s", check=False)
+        assert self._access is not None
+        for kind, obj in list(self._objects()):
+            # Without Delete an object goes at once, guarded or not.
+            policies = {"spec": {"managementPolicies": ["Observe", "Create", "Update"]}}
+            self._run_kubectl(
+                *("patch", kind.crd_name, obj["metadata"]["name"], "-n", NAMESPACE),
+                *("--type=merge", "-p", json.dumps(policies)),
+                check=False,
+            )
+        for kind in MANAGED_KINDS:
+            self._run_kubectl("delete", kind.crd_name, "--all", "-n", NAMESPACE, "--timeout=30s", check=False)
         config = next(d["metadata"]["name"] for d in self._documents if d["kind"] == "ProviderConfig")
-        self._run_kubectl(
-            "delete", "providerconfigs.discord.crossplane.io", config, "--timeout=30s", check=False
-        )
+        name = PROVIDER_CONFIG.crd_name
+        self._run_kubectl("delete", name, config, "--timeout=30s", check=False)
         self._run_kubectl("delete", "namespace", NAMESPACE, "--timeout=60s", check=False)
 
     # How.
@@ -336,16 +346,16 @@ class Demo:
         self._console.print(f"[bold cyan]==>[/bold cyan] {text}", soft_wrap=True)
 
     def _objects(self) -> Iterator[tuple[KindDefinition, Obj]]:
-        assert self._reflected is not None
+        assert self._access is not None
         for kind in MANAGED_KINDS:
-            page = self._reflected.list_page(_resource(kind), namespace=NAMESPACE, limit=500)
+            page = self._access.list_page(_resource(kind), namespace=NAMESPACE, limit=500)
             for obj in page.items:
                 yield kind, obj
 
     def _get(self, document: Obj) -> Obj:
-        assert self._reflected is not None
+        assert self._access is not None
         kind = next(k for k in MANAGED_KINDS if k.kind == document["kind"])
-        return self._reflected.get(_resource(kind), Key(NAMESPACE, document["metadata"]["name"]))
+        return self._access.get(_resource(kind), Key(NAMESPACE, document["metadata"]["name"]))
 
     def _until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -174,10 +174,8 @@ class RoleExternal:
                 with visit.writing(guild_id):
                     visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
             except discord.NotFound as error:
-                if (
-                    error.code != UNKNOWN_ROLE
-                ):  # The guild, say, because the bot was thrown out: the role may be there.
-                    raise
+                if error.code != UNKNOWN_ROLE:
+                    raise  # The guild is unknown, say, to a bot that was thrown out: the role may be there.
                 visit.snapshots.forget_role(guild_id, role_id)
                 return Change(wrote=False)
         visit.snapshots.forget_role(guild_id, role_id)

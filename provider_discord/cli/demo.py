@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,8 +24,10 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from provider_discord.apis.kinds import MANAGED_KINDS, PROVIDER_CONFIG, KindDefinition
+from provider_discord.cli.processes import ProcessEnded, Processes, free_port
 from provider_discord.kube.access import ObjectAccess
 from provider_discord.kube.client import connect
 from provider_discord.kube.errors import KubeError
@@ -72,8 +73,8 @@ def demo(
     except KeyboardInterrupt:
         console.print("\nstopped; nothing is left running")
         raise typer.Exit(130) from None
-    except (DemoError, KubeError) as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+    except (DemoError, ProcessEnded, KubeError) as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -97,7 +98,7 @@ class Demo:
         self._environment = {**os.environ, "PYTHONPATH": str(_ROOT / "hack")}
         self._documents: list[Obj] = []
         self._metrics_port = 0
-        self._children: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
+        self._processes = Processes(stack, folder=self._folder, environment=self._environment)
         self._access: ObjectAccess | None = None
 
     def run(self, *, keep: bool, started: float) -> None:
@@ -134,8 +135,8 @@ class Demo:
                 )
                 raise DemoError(msg)
             self._say("Starting etcd and kube-apiserver (about 5 s)")
-            log = self._spawn("controlplane", [sys.executable, "-m", "controlplane", "up"])
-            line = self._await_line(log, "export KUBECONFIG=", 90.0)
+            log = self._processes.start("controlplane", [sys.executable, "-m", "controlplane", "up"])
+            line = self._processes.await_line(log, "export KUBECONFIG=", 90.0)
             shutil.copyfile(line.partition("=")[2].strip(), self._kubeconfig)
             self._kubeconfig.chmod(0o600)
             self._find_kubectl()
@@ -156,10 +157,10 @@ class Demo:
 
     def _start_simulator(self) -> ControlClient:
         name = next(d["spec"]["forProvider"]["name"] for d in self._documents if d["kind"] == "Guild")
-        port = _free_port()
+        port = free_port()
         self._say(f'Starting a simulated Discord with an empty guild "{name}"')
         # The first bot and guild are made below, with the name that the manifests want.
-        self._spawn(
+        self._processes.start(
             "simulator",
             [
                 sys.executable,
@@ -187,9 +188,9 @@ class Demo:
         )
 
     def _start_provider(self) -> None:
-        self._metrics_port = _free_port()
+        self._metrics_port = free_port()
         self._say("Starting the provider")
-        self._spawn(
+        self._processes.start(
             "provider",
             [
                 sys.executable, "-m", "provider_discord", "run",
@@ -242,7 +243,7 @@ class Demo:
 
     def _show(self, simulator: ControlClient) -> None:
         self._say("kubectl get discord -A")
-        self._console.print(self._run_kubectl("get", "discord", "-A"), soft_wrap=True)
+        self._console.print(self._run_kubectl("get", "discord", "-A"), soft_wrap=True, markup=False)
         self._say("The guild at Discord")
         self._draw(simulator)
 
@@ -290,7 +291,7 @@ class Demo:
             "get", "events", "-n", NAMESPACE, "--field-selector", f"involvedObject.name={name}", "--sort-by=.lastTimestamp",
             "-o", "custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message",
         )  # fmt: skip
-        self._console.print(events.rstrip(), soft_wrap=True)
+        self._console.print(events.rstrip(), soft_wrap=True, markup=False)
 
     def _public_channel(self) -> Obj:
         """Return a text channel with a topic that everybody sees."""
@@ -318,7 +319,7 @@ class Demo:
             soft_wrap=True,
         )
         while True:
-            self._check_children()
+            self._processes.check()
             time.sleep(1.0)
 
     def _clean_up(self) -> None:
@@ -360,7 +361,7 @@ class Demo:
     def _until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            self._check_children()
+            self._processes.check()
             if time.monotonic() > deadline:
                 self._explain()
                 msg = f"waited {seconds:.0f} s in vain for {what}; the logs are in {_shown(self._folder)}"
@@ -374,6 +375,7 @@ class Demo:
                     self._console.print(
                         f"   {kind.kind} {obj['metadata']['name']}: {condition['type']} {condition.get('reason', '')} {condition.get('message', '')}",
                         soft_wrap=True,
+                        markup=False,
                     )
 
     def _run_kubectl(self, *arguments: str, check: bool = True) -> str:
@@ -388,41 +390,6 @@ class Demo:
             msg = f"kubectl {' '.join(arguments[:3])} failed: {ran.stderr.strip()}"
             raise DemoError(msg)
         return ran.stdout
-
-    def _spawn(self, name: str, command: list[str]) -> Path:
-        log = self._folder / f"{name}.log"
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                command, stdout=sink, stderr=subprocess.STDOUT, env=self._environment, start_new_session=True
-            )
-        self._stack.callback(_end, process)
-        self._children[name] = (process, log)
-        return log
-
-    def _check_children(self) -> None:
-        for name, (process, log) in self._children.items():
-            if process.poll() is not None:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-                msg = f"the {name} ended by itself (exit code {process.returncode}); the end of {_shown(log)}:\n{tail}"
-                raise DemoError(msg)
-
-    def _await_line(self, log: Path, start: str, seconds: float) -> str:
-        found: list[str] = []
-
-        def there() -> bool:
-            found[:] = [
-                line for line in log.read_text(errors="replace").splitlines() if line.startswith(start)
-            ]
-            return bool(found)
-
-        deadline = time.monotonic() + seconds
-        while not there():
-            self._check_children()
-            if time.monotonic() > deadline:
-                msg = f"{log.stem} did not start:\n{log.read_text(errors='replace')[-2000:]}"
-                raise DemoError(msg)
-            time.sleep(0.1)
-        return found[0]
 
 
 def _load(folder: Path) -> Iterator[Obj]:
@@ -453,23 +420,6 @@ def _answers(control: ControlClient) -> bool:
     except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
         return False
     return True
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child: politely, as Kubernetes does, then by force."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _shown(path: Path) -> str:

@@ -100,9 +100,10 @@ def measure(rig: Rig, size: int, *, samples: int) -> Iterator[Row]:
     with said(f"making {size:,} objects"):
         rig.grow(size)
     with rig.provider(poll="1m") as provider, said(f"waiting until {size:,} objects are Ready and Synced"):
-        provider.wait_ready()
+        settled = provider.wait_settled(size)
         yield Row(
-            f"{size:,} existing objects adopted, all Ready and Synced", f"{provider.wait_settled(size):.0f} s"
+            f"process start to {size:,} objects Ready and Synced, those new since the last size adopted",
+            f"{settled:.0f} s, {provider.rss_mib:.0f} MiB",
         )
     if size == IDLE_SIZE:
         with rig.provider(poll="1h") as provider, said("measuring latency, idle"):

@@ -157,8 +157,9 @@ class EventRecorder:
         metadata = obj["metadata"]
         message = " ".join(message.split())
         if len(message) > _MESSAGE_LIMIT:
-            half = _MESSAGE_LIMIT // 2 - 3
-            message = f"{message[:half]} ... {message[-half:]}"
+            gap = " ... "
+            head = (_MESSAGE_LIMIT - len(gap)) // 2
+            message = message[:head] + gap + message[head + len(gap) - _MESSAGE_LIMIT :]
         said = _Said(uid_of(obj), EventKind(type_).value, reason, message)
         involved = {
             "apiVersion": obj.get("apiVersion", ""),

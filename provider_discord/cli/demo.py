@@ -255,7 +255,7 @@ class Demo:
         )
 
     def _change_a_manifest(self) -> None:
-        document = self._public_channel()
+        document = self._public_channels()[-1]
         name = document["metadata"]["name"]
         topic = "Changed in the manifest, a moment ago"
         self._say(f'A changed manifest: the topic of Channel {name} becomes "{topic}"')
@@ -273,7 +273,7 @@ class Demo:
         self._console.print(f"   [green]settled[/green] at Discord after {time.monotonic() - began:.1f} s")
 
     def _change_by_hand(self, simulator: ControlClient) -> None:
-        document = self._public_channel()
+        document = self._public_channels()[0]
         name = document["metadata"]["name"]
         channel = self._get(document)["metadata"]["annotations"]["crossplane.io/external-name"]
         right = simulator.channel(channel)["name"]
@@ -293,9 +293,9 @@ class Demo:
         )  # fmt: skip
         self._console.print(events.rstrip(), soft_wrap=True, markup=False)
 
-    def _public_channel(self) -> Obj:
-        """Return a text channel with a topic that everybody sees."""
-        fitting = [
+    def _public_channels(self) -> list[Obj]:
+        """Return the text channels with a topic that everybody sees."""
+        return [
             d
             for d in self._documents
             if d["kind"] == "Channel"
@@ -303,7 +303,6 @@ class Demo:
             and d["spec"]["forProvider"].get("topic")
             and not d["spec"]["forProvider"].get("syncPermissions")
         ]
-        return fitting[-1]
 
     def _stay(self, simulator: ControlClient) -> None:
         self._say("Everything keeps running. In another shell:")

@@ -28,10 +28,11 @@ from rich.markup import escape
 
 from provider_discord.apis.kinds import MANAGED_KINDS, PROVIDER_CONFIG, KindDefinition
 from provider_discord.cli.processes import ProcessEnded, Processes, free_port
+from provider_discord.kinds.registry import resource_of
 from provider_discord.kube.access import ObjectAccess
 from provider_discord.kube.client import connect
 from provider_discord.kube.errors import KubeError
-from provider_discord.kube.resource import Key, Obj, Resource
+from provider_discord.kube.resource import Key, Obj
 from provider_discord.kube.timings import KubeTimings
 from provider_discord.simulator import ControlClient
 
@@ -348,14 +349,14 @@ class Demo:
     def _objects(self) -> Iterator[tuple[KindDefinition, Obj]]:
         assert self._access is not None
         for kind in MANAGED_KINDS:
-            page = self._access.list_page(_resource(kind), namespace=NAMESPACE, limit=500)
+            page = self._access.list_page(resource_of(kind), namespace=NAMESPACE, limit=500)
             for obj in page.items:
                 yield kind, obj
 
     def _get(self, document: Obj) -> Obj:
         assert self._access is not None
         kind = next(k for k in MANAGED_KINDS if k.kind == document["kind"])
-        return self._access.get(_resource(kind), Key(NAMESPACE, document["metadata"]["name"]))
+        return self._access.get(resource_of(kind), Key(NAMESPACE, document["metadata"]["name"]))
 
     def _until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -397,10 +398,6 @@ def _load(folder: Path) -> Iterator[Obj]:
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
             if document:
                 yield document
-
-
-def _resource(kind: KindDefinition) -> Resource:
-    return Resource(kind.group, kind.version, kind.plural, kind.kind, namespaced=True)
 
 
 def _is_true(obj: Obj) -> bool:

@@ -18,10 +18,9 @@ from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
+from provider_discord.managed import meta
 
 INDEX = "kinds.guild"
-_EXTERNAL_NAME = "crossplane.io/external-name"
-_PAUSED = "crossplane.io/paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def sibling_of(obj: Obj) -> Sibling:
     spec: Mapping[str, Any] = obj.get("spec") or {}
     wanted: Mapping[str, Any] = spec.get("forProvider") or {}
     seen: Mapping[str, Any] = (obj.get("status") or {}).get("atProvider") or {}
-    external_name = str(annotations.get(_EXTERNAL_NAME) or "")
+    external_name = str(annotations.get(meta.EXTERNAL_NAME) or "")
     policies = spec.get("managementPolicies")
     if policies is None:
         policies = ["*"]
@@ -144,7 +143,7 @@ def sibling_of(obj: Obj) -> Sibling:
         external_name=external_name if is_snowflake(external_name) else None,
         position=position if isinstance(position, int) and not isinstance(position, bool) else None,
         movable=not metadata.get("deletionTimestamp")
-        and annotations.get(_PAUSED) != "true"
+        and annotations.get(meta.PAUSED) != "true"
         and ("*" in policies or "Update" in policies)
         and seen.get("id") == external_name,
         seniority=(str(metadata.get("creationTimestamp") or ""), str(metadata.get("uid") or "")),

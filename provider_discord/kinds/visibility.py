@@ -79,12 +79,6 @@ class Visibility:
         """Take the guild's turn to GET one channel; False: it had one in this period."""
         return self._take(self._probed, guild_id)
 
-    def next_turn_seconds(self, guild_id: str) -> float:
-        """Return how long until the guild may be probed again."""
-        with self._lock:
-            last = self._probed.get(guild_id)
-            return 0.0 if last is None else max(0.0, last + self._period - self._now())
-
     def gone(self, channel_ids: Iterable[str], why: str) -> None:
         """Record that channels are gone for ever."""
         with self._lock:

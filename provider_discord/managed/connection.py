@@ -81,16 +81,7 @@ def _secret(mr: ManagedResource, key: Key, data: Mapping[str, str]) -> Obj:
         "metadata": {
             "namespace": key.namespace,
             "name": key.name,
-            "ownerReferences": [
-                {
-                    "apiVersion": mr.resource.api_version,
-                    "kind": mr.kind,
-                    "name": mr.name,
-                    "uid": mr.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [mr.as_controller()],
         },
         "type": meta.CONNECTION_SECRET_TYPE,
         "data": dict(data),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,9 +63,16 @@ class ManagedResource:
             for_provider=dict((obj.get("spec") or {}).get("forProvider") or {}),
         )
 
-    def with_external_name(self, external_name: str) -> ManagedResource:
-        """Return the view with another external name."""
-        return replace(self, external_name=external_name)
+    def as_controller(self) -> Obj:
+        """Return the owner reference of what this object controls: it goes with the object."""
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
 
     @property
     def key(self) -> Key:
@@ -141,11 +148,6 @@ class ManagedResource:
     def config_name(self) -> str:
         """The name of its ProviderConfig."""
         return config_name_of(self.obj)
-
-    @property
-    def observed_generation(self) -> int:
-        """The generation that `status` was last written for; 0: never."""
-        return int(self.status.get("observedGeneration") or 0)
 
     @property
     def synced_generation(self) -> int:

@@ -115,16 +115,7 @@ class Usages:
         metadata: Obj = {
             "name": mr.uid,
             "labels": {meta.LABEL_CONFIG: mr.config_name, meta.LABEL_CONFIG_KIND: kind},
-            "ownerReferences": [
-                {
-                    "apiVersion": mr.resource.api_version,
-                    "kind": mr.kind,
-                    "name": mr.name,
-                    "uid": mr.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [mr.as_controller()],
         }
         if self._resource.namespaced:
             metadata["namespace"] = mr.namespace

@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import yaml
 from controlplane import ApiRefused, ControlPlane
 
 from provider_discord.apis.kinds import KINDS, PROVIDER_CONFIG, KindDefinition, Scope
+from provider_discord.cli.processes import free_port
 from provider_discord.managed import meta
 from provider_discord.simulator import ControlClient, LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 
@@ -442,12 +442,6 @@ def condition_of(obj: Mapping[str, Any], type_: str) -> Obj:
 def is_true(obj: Mapping[str, Any]) -> bool:
     """Tell whether an object is Ready and Synced for its present generation."""
     return all(condition_of(obj, type_).get("status") == "True" for type_ in ("Ready", "Synced"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

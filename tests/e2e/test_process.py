@@ -16,7 +16,9 @@ import pytest
 from controlplane import ApiRefused, ControlPlane
 from prometheus_client.parser import text_string_to_metric_families
 
-from .conftest import TIME_SCALE, TOKEN, Obj, Provider, System, check_for_tracebacks, eventually, free_port
+from provider_discord.cli.processes import free_port
+
+from .conftest import TIME_SCALE, TOKEN, Obj, Provider, System, check_for_tracebacks, eventually
 
 LEASE: Final = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/crossplane-leader-election-provider-discord"
 LEASE_SECONDS: Final = 60 * TIME_SCALE

@@ -30,7 +30,7 @@ tools: $(STAMP) ## find or build kube-apiserver and etcd (and kubectl where ther
 
 .PHONY: test-tools
 test-tools: $(STAMP)
-	@PYTHONPATH=hack $(BIN)/python -m controlplane tools --with-controller-manager --optional
+	@PYTHONPATH=hack $(BIN)/python -m controlplane tools --for-tests --optional
 
 .PHONY: demo
 demo: tools ## the main job: apply examples/community to a real API server and watch it become true

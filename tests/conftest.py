@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from controlplane import ApiRefused, ControlPlane, Tool, missing
+from controlplane import CONTROL_PLANE, ApiRefused, ControlPlane, Tool, missing
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -52,12 +52,12 @@ def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> It
             raise
 
 
-def require_tools() -> None:
-    """Skip, or in CI fail, where a program of the control plane has not been built."""
-    lacking = ", ".join(tool.value for tool in missing(Tool))
+def require_tools(tools: Iterable[Tool] = CONTROL_PLANE) -> None:
+    """Skip, or in CI fail, where one of these programs has not been built."""
+    lacking = ", ".join(tool.value for tool in missing(tools))
     if not lacking:
         return
-    reason = f"no {lacking} on this machine; `make test-tools` builds what is missing (about 5 minutes, once)"
+    reason = f"no {lacking} on this machine; `make test-tools` builds what is missing (minutes, once)"
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -19,9 +19,10 @@ from controlplane.errors import (
     StartFailed,
     ToolMissing,
 )
-from controlplane.tools import Tool, ensure, find, missing
+from controlplane.tools import CONTROL_PLANE, Tool, ensure, find, missing
 
 __all__ = [
+    "CONTROL_PLANE",
     "ApiRefused",
     "BuildFailed",
     "ControlPlane",

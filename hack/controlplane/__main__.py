@@ -73,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "tools", help="find the programs, build those that are missing, and say where they are"
     )
     tools.add_argument(
-        "--with-controller-manager",
+        "--for-tests",
         action="store_true",
-        help="kube-controller-manager too, as the tests need it",
+        help="also what only the tests need: kube-controller-manager, Prometheus and so on",
     )
     tools.add_argument(
         "--optional",
@@ -86,15 +86,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tools(options: argparse.Namespace) -> int:
-    wanted = [*_BASIC, Tool.KUBECTL]
-    if options.with_controller_manager:
-        wanted.append(Tool.CONTROLLER_MANAGER)
+    wanted = [*Tool] if options.for_tests else [*_BASIC, Tool.KUBECTL]
     try:
         found = ensure(wanted)
     except ToolMissing as error:
         if not options.optional or os.environ.get("CI") == "true":
             raise
-        to_stderr(f"Going on without a control plane. {error}")
+        to_stderr(f"Going on without what is missing. {error}")
         return 0
     for tool, path in found.items():
         print(f"{tool.value}={path}")

@@ -1,10 +1,10 @@
-"""Finds the control plane's programs, or builds them once from the Go modules pinned in this folder.
+"""Finds the programs that development needs, or builds them once from the Go modules pinned in `hack/`.
 
 Looked for, in this order: the folder that `KUBEBUILDER_ASSETS` names (as for controller-runtime's envtest),
-the PATH for kubectl alone (any recent one will do; of the others exactly the pinned release is wanted),
+the PATH for those of which any recent one will do (of the others exactly the pinned release is wanted),
 and the cache: `$PROVIDER_DISCORD_CACHE/tools`, or `.cache/tools` in this repository. A build ends with a rename,
-so the cache never holds half a program, and a file lock keeps two builders apart. What go.mod says is the only
-place where a version is written.
+so the cache never holds half a program, and a file lock keeps two builders apart. What the go.mod files say is the
+only place where a version is written; there are several, since no one set of dependencies suits all the programs.
 """
 
 from __future__ import annotations
@@ -42,15 +42,23 @@ class _Source:
         module: the Go module whose version is the program's.
         package: the Go package to build.
         build_seconds: how long that takes on two cores after the programs before it, nothing cached.
+        folder: where the go.mod is that pins it.
+        tags: what is left out of the program, or put in.
+        any_release: one on the PATH will do, whatever its release.
     """
 
     module: str
     package: str
     build_seconds: int
+    folder: Path = MODULE
+    tags: str = "grpcnotrace"
+    any_release: bool = False
 
 
 _KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
+_PROMETHEUS = "github.com/prometheus/prometheus"
+_PROMETHEUS_FOLDER = MODULE.parent / "prometheus"
 
 
 class Tool(enum.Enum):
@@ -60,13 +68,30 @@ class Tool(enum.Enum):
     APISERVER = "kube-apiserver"
     CONTROLLER_MANAGER = "kube-controller-manager"
     KUBECTL = "kubectl"
+    PROMETHEUS = "prometheus"
+    PROMTOOL = "promtool"
 
+
+CONTROL_PLANE = (Tool.ETCD, Tool.APISERVER, Tool.CONTROLLER_MANAGER, Tool.KUBECTL)
+"""What a test against a real API server needs."""
 
 _SOURCES: Mapping[Tool, _Source] = {
     Tool.ETCD: _Source(_ETCD, _ETCD, 45),
     Tool.APISERVER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-apiserver", 300),
     Tool.CONTROLLER_MANAGER: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kube-controller-manager", 60),
-    Tool.KUBECTL: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kubectl", 30),
+    Tool.KUBECTL: _Source(_KUBERNETES, f"{_KUBERNETES}/cmd/kubectl", 30, any_release=True),
+    Tool.PROMETHEUS: _Source(
+        *(_PROMETHEUS, f"{_PROMETHEUS}/cmd/prometheus", 120),
+        folder=_PROMETHEUS_FOLDER,
+        tags="remove_all_sd",
+        any_release=True,
+    ),
+    Tool.PROMTOOL: _Source(
+        *(_PROMETHEUS, f"{_PROMETHEUS}/cmd/promtool", 40),
+        folder=_PROMETHEUS_FOLDER,
+        tags="remove_all_sd",
+        any_release=True,
+    ),
 }
 
 _GO_HELP = (
@@ -88,11 +113,13 @@ def cache_folder() -> Path:
 
 def version(tool: Tool) -> str:
     """Return the pinned release of a program, for example `v1.36.3`."""
-    module = _SOURCES[tool].module
-    text = (MODULE / "go.mod").read_text()
-    found = re.search(rf"^\t{re.escape(module)} (v\S+)", text, re.MULTILINE)
+    source = _SOURCES[tool]
+    manifest = source.folder / "go.mod"
+    found = re.search(
+        rf"^(?:\t|require ){re.escape(source.module)} (v\S+)", manifest.read_text(), re.MULTILINE
+    )
     if found is None:
-        msg = f"{MODULE / 'go.mod'} does not require {module}"
+        msg = f"{manifest} does not require {source.module}"
         raise ToolMissing(msg)
     return found.group(1)
 
@@ -103,8 +130,8 @@ def find(tool: Tool) -> Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets:
         candidates.append(Path(assets).expanduser().resolve() / tool.value)
-    if tool is Tool.KUBECTL:
-        on_path = shutil.which("kubectl")
+    if _SOURCES[tool].any_release:
+        on_path = shutil.which(tool.value)
         if on_path:
             candidates.append(Path(on_path))
     candidates.append(_cached(tool))
@@ -129,8 +156,9 @@ def ensure(tools: Iterable[Tool], *, report: Report = to_stderr) -> dict[Tool, P
         BuildFailed: Go could not build it.
     """
     wanted = list(tools)
-    if missing(wanted):
-        go = _go()
+    lacking = missing(wanted)
+    if lacking:
+        go = _go(lacking)
         with _only_builder(report):
             to_build = missing(wanted)
             if to_build:
@@ -151,23 +179,25 @@ def _cached(tool: Tool) -> Path:
     return cache_folder() / f"{tool.value}-{version(tool)}"
 
 
-def _go() -> str:
+def _go(tools: Iterable[Tool]) -> str:
+    names = ", ".join(tool.value for tool in tools)
     go = shutil.which("go")
     if go is None:
-        msg = f"Go is needed to build the development control plane, and there is no `go` on the PATH. {_GO_HELP}"
+        msg = f"Go is needed to build {names}, and there is no `go` on the PATH. {_GO_HELP}"
         raise ToolMissing(msg)
-    # Run inside the module, Go says itself whether it is new enough and may fetch a newer one.
-    answer = subprocess.run(
-        [go, "env", "GOVERSION"],
-        cwd=MODULE,
-        env=_go_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode != 0:
-        msg = f"The Go at {go} can't build the development control plane. {_GO_HELP} Go says: {answer.stderr.strip()}"
-        raise ToolMissing(msg)
+    for folder in {_SOURCES[tool].folder for tool in tools}:
+        # Run inside the module, Go says itself whether it is new enough and may fetch a newer one.
+        answer = subprocess.run(
+            [go, "env", "GOVERSION"],
+            cwd=folder,
+            env=_go_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode != 0:
+            msg = f"The Go at {go} can't build {names}. {_GO_HELP} Go says: {answer.stderr.strip()}"
+            raise ToolMissing(msg)
     return go
 
 
@@ -184,7 +214,7 @@ def _only_builder(report: Report) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("Another process is building the control plane's tools; waiting for it.")
+            report("Another process is building tools; waiting for it.")
             started = time.monotonic()
             while not _locked_within(lock.fileno(), PROGRESS_SECONDS):
                 report(f"  still waiting, {_spell(time.monotonic() - started)}")
@@ -220,10 +250,10 @@ def _build(go: str, tool: Tool, report: Report) -> None:
         built = Path(folder) / tool.value
         process = subprocess.Popen(
             [
-                go, "build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-tags=grpcnotrace",
+                go, "build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath", f"-tags={source.tags}",
                 f"-ldflags={_linker_flags(tool)}", "-o", str(built), source.package,
             ],
-            cwd=MODULE,
+            cwd=source.folder,
             env=_go_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -300,6 +330,11 @@ def _linker_flags(tool: Tool) -> str:
                 f"-X {package}.gitMinor={minor}",
                 f"-X {package}.gitTreeState=clean",
             ]
+    if _SOURCES[tool].module == _PROMETHEUS:
+        # As a library v0.316.0 is what the program calls 3.16.0.
+        minor = int(version(tool).split(".")[1])
+        release = f"{minor // 100}.{minor % 100}.{version(tool).split('.')[2]}"
+        flags.append(f"-X github.com/prometheus/common/version.Version={release}")
     return " ".join(flags)
 
 

@@ -50,6 +50,8 @@ def test_every_program_has_one_pinned_release() -> None:
         "kube-apiserver": "v1.36.3",
         "kube-controller-manager": "v1.36.3",
         "kubectl": "v1.36.3",
+        "prometheus": "v0.316.0",
+        "promtool": "v0.316.0",
     }
 
 

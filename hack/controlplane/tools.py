@@ -332,8 +332,8 @@ def _linker_flags(tool: Tool) -> str:
             ]
     if _SOURCES[tool].module == _PROMETHEUS:
         # As a library v0.316.0 is what the program calls 3.16.0.
-        minor = int(version(tool).split(".")[1])
-        release = f"{minor // 100}.{minor % 100}.{version(tool).split('.')[2]}"
+        _, number, patch = version(tool).split(".")
+        release = f"{int(number) // 100}.{int(number) % 100}.{patch}"
         flags.append(f"-X github.com/prometheus/common/version.Version={release}")
     return " ".join(flags)
 

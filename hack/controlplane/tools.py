@@ -13,6 +13,7 @@ import collections
 import contextlib
 import enum
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -45,6 +46,8 @@ class _Source:
         folder: where the go.mod is that pins it.
         tags: what is left out of the program, or put in.
         any_release: one on the PATH will do, whatever its release.
+        asked: with `any_release`, arguments that make it tell its release, where not quite any will do.
+        fits: what it then must answer, as a regular expression.
     """
 
     module: str
@@ -53,12 +56,17 @@ class _Source:
     folder: Path = MODULE
     tags: str = "grpcnotrace"
     any_release: bool = False
+    asked: tuple[str, ...] = ()
+    fits: str = ""
 
 
 _KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 _PROMETHEUS_FOLDER = MODULE.parent / "prometheus"
+_HELM = "helm.sh/helm/v3"
+_KUBECONFORM = "github.com/yannh/kubeconform"
+_CHART_FOLDER = MODULE.parent / "charttools"
 
 
 class Tool(enum.Enum):
@@ -70,6 +78,8 @@ class Tool(enum.Enum):
     KUBECTL = "kubectl"
     PROMETHEUS = "prometheus"
     PROMTOOL = "promtool"
+    HELM = "helm"
+    KUBECONFORM = "kubeconform"
 
 
 CONTROL_PLANE = (Tool.ETCD, Tool.APISERVER, Tool.CONTROLLER_MANAGER, Tool.KUBECTL)
@@ -91,6 +101,21 @@ _SOURCES: Mapping[Tool, _Source] = {
         folder=_PROMETHEUS_FOLDER,
         tags="remove_all_sd",
         any_release=True,
+    ),
+    Tool.HELM: _Source(
+        *(_HELM, f"{_HELM}/cmd/helm", 140),
+        folder=_CHART_FOLDER,
+        any_release=True,
+        asked=("version", "--short"),
+        # 3.17 brought --take-ownership; 4 applies on the server's side and is another program.
+        fits=r"v3\.(1[7-9]|[2-9]\d)\.",
+    ),
+    Tool.KUBECONFORM: _Source(
+        *(_KUBECONFORM, f"{_KUBECONFORM}/cmd/kubeconform", 10),
+        folder=_CHART_FOLDER,
+        any_release=True,
+        asked=("-v",),
+        fits=r"v?0\.([6-9]|\d\d)\.",
     ),
 }
 
@@ -132,10 +157,30 @@ def find(tool: Tool) -> Path | None:
         candidates.append(Path(assets).expanduser().resolve() / tool.value)
     if _SOURCES[tool].any_release:
         on_path = shutil.which(tool.value)
-        if on_path:
+        if on_path and _fits(tool, on_path):
             candidates.append(Path(on_path))
     candidates.append(_cached(tool))
     return next((path for path in candidates if os.access(path, os.X_OK) and path.is_file()), None)
+
+
+@functools.cache
+def _fits(tool: Tool, path: str) -> bool:
+    """Tell whether a program's release is one that will do."""
+    source = _SOURCES[tool]
+    if not source.asked:
+        return True
+    try:
+        answer = subprocess.run(
+            [path, *source.asked],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+            env={"HOME": os.devnull},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return re.match(source.fits, answer.stdout) is not None
 
 
 def missing(tools: Iterable[Tool]) -> list[Tool]:
@@ -335,6 +380,20 @@ def _linker_flags(tool: Tool) -> str:
         _, number, patch = version(tool).split(".")
         release = f"{int(number) // 100}.{int(number) % 100}.{patch}"
         flags.append(f"-X github.com/prometheus/common/version.Version={release}")
+    if tool is Tool.HELM:
+        # Without a cluster, `helm template` and `helm lint` believe in Kubernetes 1.20 unless they are told better.
+        client = re.search(
+            r"^\tk8s\.io/client-go v0\.(\d+)\.", (_CHART_FOLDER / "go.mod").read_text(), re.MULTILINE
+        )
+        assert client is not None
+        flags.append(f"-X {_HELM}/internal/version.version={version(tool)}")
+        for package in ("pkg/chartutil", "pkg/lint/rules"):
+            flags += [
+                f"-X {_HELM}/{package}.k8sVersionMajor=1",
+                f"-X {_HELM}/{package}.k8sVersionMinor={client.group(1)}",
+            ]
+    if tool is Tool.KUBECONFORM:
+        flags.append(f"-X main.version={version(tool)}")
     return " ".join(flags)
 
 

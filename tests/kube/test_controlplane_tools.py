@@ -52,6 +52,8 @@ def test_every_program_has_one_pinned_release() -> None:
         "kubectl": "v1.36.3",
         "prometheus": "v0.316.0",
         "promtool": "v0.316.0",
+        "helm": "v3.22.0",
+        "kubeconform": "v0.8.0",
     }
 
 
@@ -68,6 +70,16 @@ def test_the_users_own_binaries_come_first(tmp_path: Path, monkeypatch: pytest.M
 
     assert tools.find(Tool.ETCD) == tmp_path / "assets" / "etcd"
     assert tools.find(Tool.KUBECTL) == tmp_path / "assets" / "kubectl"
+
+
+@pytest.mark.parametrize(
+    ("says", "fits"),
+    [("v3.17.0+g301108e", True), ("v3.22.0", True), ("v3.9.4", False), ("v4.0.1", False), ("", False)],
+)
+@pytest.mark.usefixtures("cache")
+def test_a_helm_on_the_path_counts_if_its_release_will_do(says: str, fits: bool, tmp_path: Path) -> None:
+    on_path = executable(tmp_path / "bin" / "helm", f"#!/bin/sh\necho {says}\n")
+    assert tools.find(Tool.HELM) == (on_path if fits else None)
 
 
 @pytest.mark.usefixtures("go")

@@ -81,6 +81,7 @@ class AppConfig:
         identity: Who we are in the lease and in events: the pod's name.
         metrics_address: Host and port of health and metrics; None: not served.
         health_address: A second place for the same; None: not served.
+        management_policies: Whether ``spec.managementPolicies`` is honoured.
         timings: Every constant.
     """
 
@@ -93,6 +94,7 @@ class AppConfig:
     identity: str = _NAME
     metrics_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     health_address: tuple[str, int] | None = None
+    management_policies: bool = True
     timings: Timings = field(default_factory=Timings)
 
 
@@ -147,6 +149,7 @@ class App:
             self.metrics,
             counts={resource: self._stores[resource].__len__ for resource in RESOURCES},
             workers=config.workers,
+            configs=resource_of(PROVIDER_CONFIG),
         )
         self._configs, self._controller = self._make_controller(self._access)
         self._sessions.subscribe(self._guild_changed)
@@ -268,6 +271,7 @@ class App:
             new_id=lambda: uuid.uuid4().hex[:12],
             may_write=self.leads,
             pause=time.sleep,
+            management_policies=self._config.management_policies,
         )
         queue: WorkQueue[Item] = WorkQueue(
             timings=self._timings.kube, now=self._now, metrics=self.metrics.workqueue("managed")

@@ -120,6 +120,8 @@ def run(
     health_probe_bind_address: Annotated[
         str,
         typer.Option(
+            "--health-probe-bind-address",
+            "--health-probe-bind-addr",
             envvar="HEALTH_PROBE_BIND_ADDRESS",
             help="Health once more, where Crossplane looks; 0 turns it off.",
         ),
@@ -129,9 +131,21 @@ def run(
         typer.Option(
             "--enable-management-policies/--no-enable-management-policies",
             envvar="ENABLE_MANAGEMENT_POLICIES",
-            help="Accepted for compatibility: spec.managementPolicies is always honoured.",
+            help="Honour spec.managementPolicies; without, any set but [*] is refused.",
         ),
     ] = True,
+    enable_changelogs: Annotated[
+        bool,
+        typer.Option(
+            "--enable-changelogs/--no-enable-changelogs",
+            envvar="ENABLE_CHANGELOGS",
+            help="Not supported: Discord's audit log and events tell who changed what. Refused where it is on.",
+        ),
+    ] = False,
+    changelogs_socket_path: Annotated[
+        str,
+        typer.Option(envvar="CHANGELOGS_SOCKET_PATH", help="Accepted for compatibility; means nothing."),
+    ] = "/var/run/changelogs/changelogs.sock",
     log_format: Annotated[
         LogFormat, typer.Option(envvar="LOG_FORMAT", help="key=value lines, or JSON.")
     ] = LogFormat.LOGFMT,
@@ -149,7 +163,11 @@ def run(
     """
     faulthandler.enable()
     configure(json=log_format is LogFormat.JSON, debug=debug)
-    del sync, poll_state_metric, enable_management_policies
+    if enable_changelogs:
+        # Whoever asks for a record of every change must not believe that there is one.
+        msg = "change logs are not supported: every write is in Discord's audit log with the object's UID; leave the flag out"
+        raise typer.BadParameter(msg, param_hint="--enable-changelogs")
+    del sync, poll_state_metric, changelogs_socket_path
     # Accepted, because others' manifests set them: Crossplane's resync passes the same filter as a watch and so
     # never did anything for managed resources, and gauges are made at each scrape.
     timings = Timings.with_poll(poll_seconds=poll, jitter_percentage=poll_jitter_percentage).scaled(
@@ -165,6 +183,7 @@ def run(
         identity=pod_name or os.environ.get("HOSTNAME") or socket.gethostname(),
         metrics_address=_address("--metrics-bind-address", metrics_bind_address),
         health_address=_address("--health-probe-bind-address", health_probe_bind_address),
+        management_policies=enable_management_policies,
         timings=timings,
     )
     raise typer.Exit(_serve(config))

@@ -53,6 +53,9 @@ class ConnectionSecrets:
             return False
         updated = copy.deepcopy(secret)
         updated["data"] = {**(secret.get("data") or {}), **data}
+        owners = secret["metadata"].get("ownerReferences") or []
+        if not any(owner.get("controller") for owner in owners):
+            updated["metadata"]["ownerReferences"] = [*owners, mr.as_controller()]
         self._access.replace(SECRETS, updated)
         return True
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ class Controller:
         self._index = ReferenceIndex(self._tools.kinds)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
-        self._active = 0
+        self._active: Counter[Resource] = Counter()
         self._lock = threading.Lock()
         for store in self._tools.stores.values():
             store.add_index(CONFIG_OF_OBJECT, lambda obj: (config_name_of(obj),))
@@ -139,11 +140,11 @@ class Controller:
             work = self._queue.get(timeout=self._timings.leader_check_seconds)
             if work is None:
                 continue
-            self._count(1)
+            self._count(work.key.resource, 1)
             try:
                 self._finish(work.key, self._process(work.key, work.priority))
             finally:
-                self._count(-1)
+                self._count(work.key.resource, -1)
                 self._queue.done(work.key)
 
     def _process(self, item: Item, priority: Priority) -> Result:
@@ -158,7 +159,10 @@ class Controller:
                     result = self._reconciler.reconcile(item.resource, item.key, priority)
         except Exception as error:  # noqa: BLE001 - a worker that dies is a worker fewer for everybody
             result = self._panicked(item, error)
-        self._tools.metrics.reconciled(item.resource, result.outcome, seconds=self._tools.now() - began)
+        took = self._tools.now() - began
+        self._tools.metrics.reconciled(item.resource, result.outcome, seconds=took)
+        if took > self._timings.pass_deadline_seconds:
+            self._tools.metrics.timed_out(item.resource)
         return result
 
     def _config_pass(self, name: str) -> Result:
@@ -187,11 +191,11 @@ class Controller:
         elif result.requeue_after_seconds is not None:
             self._queue.add_after(item, result.requeue_after_seconds, priority=result.priority)
 
-    def _count(self, change: int) -> None:
+    def _count(self, resource: Resource, change: int) -> None:
         with self._lock:
-            self._active += change
-            active = self._active
-        self._tools.metrics.active_workers(active)
+            self._active[resource] += change
+            active = self._active[resource]
+        self._tools.metrics.active_workers(resource, active)
 
     # Changes.
 

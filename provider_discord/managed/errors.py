@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from provider_discord.kube.errors import KubeError
+
 
 class ManagedError(Exception):
     """Base of this room's errors. ``str()`` is one line for a condition, the specific cause last."""
@@ -60,6 +62,14 @@ class NotConnected(ManagedError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotPublished(ManagedError):
+    """The connection details could not be written; ``cause`` says why."""
+
+    def __init__(self, cause: Blocked | KubeError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class AmbiguousCreate(ManagedError):

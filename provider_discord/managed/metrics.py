@@ -17,8 +17,11 @@ class ManagedMetrics(Protocol):
     def panicked(self, resource: Resource) -> None:
         """Count a pass that ended in a bug."""
 
-    def active_workers(self, count: int) -> None:
-        """Tell how many passes run now."""
+    def timed_out(self, resource: Resource) -> None:
+        """Count a pass that took longer than it may."""
+
+    def active_workers(self, resource: Resource, count: int) -> None:
+        """Tell how many passes over objects of a kind run now."""
 
     def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
         """Tell an object's state once it has conditions, from the watch: it has an external name, is Ready, is Synced."""
@@ -54,7 +57,10 @@ class NoMetrics:
     def panicked(self, resource: Resource) -> None:
         """Do nothing."""
 
-    def active_workers(self, count: int) -> None:
+    def timed_out(self, resource: Resource) -> None:
+        """Do nothing."""
+
+    def active_workers(self, resource: Resource, count: int) -> None:
         """Do nothing."""
 
     def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:

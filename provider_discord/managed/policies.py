@@ -70,6 +70,11 @@ class Policies:
         return self.actions in ACCEPTED_SETS
 
     @property
+    def default(self) -> bool:
+        """Tell whether this is the set that an object has if it names none."""
+        return self.actions == {Action.ALL.value}
+
+    @property
     def paused(self) -> bool:
         """An empty set pauses."""
         return not self.actions

@@ -14,13 +14,13 @@ from typing import Any
 
 import structlog
 
-from provider_discord.kube.errors import Conflict, KubeError, NotFound
+from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreachable
 from provider_discord.kube.resource import Obj
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.claims import Claim
 from provider_discord.managed.conditions import Condition
-from provider_discord.managed.errors import Blocked
+from provider_discord.managed.errors import Blocked, NotPublished
 from provider_discord.managed.external import External, ManagedKind, Observation, PassContext
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.results import Result
@@ -146,6 +146,21 @@ class Pass:
                 self.tools.pause(self.tools.timings.critical_retry_seconds)
             else:
                 return
+
+    def publish(self, details: Mapping[str, bytes]) -> None:
+        """Write connection details into the Secret that the object names.
+
+        Raises:
+            Conflict: somebody else has changed the Secret.
+            NotPublished: it belongs to something else, or the API server refused.
+            Unreachable: the API server did not answer.
+        """
+        try:
+            self.tools.secrets.publish(self.mr, details)
+        except (Conflict, Unreachable):
+            raise
+        except (Blocked, KubeError) as cause:
+            raise NotPublished(cause) from cause
 
     def check_latest(self) -> None:
         """Ask the API server whether this pass works from the latest object: the cache may be behind.

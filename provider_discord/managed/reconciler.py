@@ -28,6 +28,7 @@ from provider_discord.managed.errors import (
     Blocked,
     ManagedError,
     NotConnected,
+    NotPublished,
     Paused,
     Starting,
     Waiting,
@@ -42,11 +43,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step, and how its failure is told: the event's reason, and what the message begins with."""
+    """One step, and how its failure is told: the event's reason, and what the message begins with.
+
+    With `own_writes`, what the API server refuses is a write of the object itself, and is told as such.
+    """
 
     run: Callable[[Pass], Result | None]
     reason: str = "CannotUpdateManagedResource"
     prefix: str = ""
+    own_writes: bool = True
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ STEPS: tuple[Step, ...] = (
     Step(steps_before.orphaned),
     Step(steps_before.claim, "ExternalNameInUse"),
     Step(steps_before.references, "CannotResolveResourceReferences"),
-    Step(steps_before.connect, "CannotConnectToProvider", "connect failed"),
+    Step(steps_before.connect, "CannotConnectToProvider", "connect failed", own_writes=False),
     Step(
         steps_create.unsettled_create,
         "CannotInitializeManagedResource",
@@ -71,12 +76,17 @@ STEPS: tuple[Step, ...] = (
     Step(steps_observe.absent_observe_only, "CannotObserveExternalResource"),
     Step(steps_observe.creation_grace),
     Step(steps_finish.deletion, "CannotDeleteExternalResource", "delete failed"),
-    Step(steps_observe.metadata, "CannotPublishConnectionDetails"),
+    Step(steps_observe.publish),
+    Step(steps_observe.metadata),
     Step(steps_create.create, "CannotCreateExternalResource", "create failed"),
     Step(steps_finish.up_to_date),
     Step(steps_finish.not_updated),
     Step(steps_finish.update, "CannotUpdateExternalResource", "update failed"),
 )
+
+# What fails within another step, and is told as what it is.
+_PUBLISHING = Step(steps_observe.publish, "CannotPublishConnectionDetails", "publish failed")
+_WRITING = Step(steps_observe.metadata, "CannotUpdateManagedResource", "cannot update managed resource")
 
 
 class Reconciler:
@@ -143,8 +153,12 @@ class Reconciler:
                 # The status cannot be written either.
                 p.log.warning("the API server cannot be reached", step=step.name, cause=str(error))
                 return _retry(error)
+            case NotPublished():
+                then = p.poll() if isinstance(error.cause, Blocked) else _retry(error.cause)
+                return self._say(p, _PUBLISHING, error, reason=_PUBLISHING.reason, then=then)
             case ManagedError() | KubeError():
-                return self._say(p, step, error, reason=step.reason, then=_retry(error))
+                told = _WRITING if isinstance(error, KubeError) and step.own_writes else step
+                return self._say(p, told, error, reason=told.reason, then=_retry(error))
             case _:
                 return self._panicked(p, step, error)
 

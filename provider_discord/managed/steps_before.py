@@ -12,7 +12,7 @@ def paused(p: Pass) -> Result | None:
     """Stop at the annotation or at empty policies, deletion included. Whoever lifts the pause wakes us."""
     if meta.is_paused(p.mr.obj):
         message = f"paused by the annotation {meta.PAUSED}"
-    elif p.mr.policies.paused:
+    elif p.mr.policies.paused and p.tools.management_policies:
         message = "paused: spec.managementPolicies is empty"
     else:
         return None
@@ -33,9 +33,13 @@ def requested(p: Pass) -> Result | None:
 
 def policies(p: Pass) -> Result | None:
     """Refuse a set of policies that Crossplane does not accept either. Only a change of the spec helps."""
-    if p.mr.policies.valid:
+    enabled = p.tools.management_policies
+    if p.mr.policies.valid if enabled else p.mr.policies.default:
         return None
-    message = f"spec.managementPolicies {p.mr.policies} is not a supported combination"
+    why = (
+        "is not a supported combination" if enabled else 'is not ["*"], and management policies are disabled'
+    )
+    message = f"spec.managementPolicies {p.mr.policies} {why}"
     p.tools.announcer.warning(p.mr.obj, "CannotUseInvalidManagementPolicy", message)
     p.set(conditions.reconcile_error(message))
     p.report()

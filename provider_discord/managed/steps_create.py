@@ -77,8 +77,9 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
 def _missed(p: Pass, opened: OpenAttempt, resolution: Resolution, *, looked_at: datetime) -> Result | None:
     """Count the miss; the second one that comes late enough settles that nothing was made."""
     timings, now = p.tools.timings, looked_at
-    # A crash ended it at the latest when this process began to lead.
-    ended = opened.attempt.ended or p.tools.born()
+    # One that another process left had ended when this one began to lead, whatever that one's clock said.
+    known = p.tools.memory.ended.get(p.mr.uid)
+    ended = known[1] if known is not None and known[0] == opened.attempt.id else p.tools.born()
     certain_at = ended + timedelta(seconds=timings.resolution_delay_seconds)
     if opened.attempt.misses and now >= certain_at:
         p.persist(attempts.failed(_not_before(opened, now)))
@@ -188,7 +189,7 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
         raise
     tools.checkpoint("create.persisted")
     _settled(p)
-    tools.secrets.publish(p.mr, creation.connection_details)
+    p.publish(creation.connection_details)
     tools.announcer.well(p.mr.uid)
     tools.announcer.normal(p.mr.obj, "CreatedExternalResource", f"created external resource {name}")
     p.log.info("created", external_name=name, attempt=attempt.id)

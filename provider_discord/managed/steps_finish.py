@@ -89,7 +89,7 @@ def update(p: Pass) -> Result | None:
     if change.annotations:
         p.persist_critical(change.annotations)
         tools.checkpoint("update.persisted")
-    tools.secrets.publish(p.mr, change.connection_details)
+    p.publish(change.connection_details)
     if change.wrote:
         message = f"updated external resource: {_listed(observation.diff)}"
         tools.announcer.well(p.mr.uid)

@@ -59,6 +59,10 @@ def creation_grace(p: Pass) -> Result | None:
     if created is None:
         return None
     age = (p.tools.wall() - created).total_seconds()
+    if age < 0:
+        # Another clock wrote it, or this one was put back: count from when it was first found missing.
+        now = p.tools.now()
+        age = now - p.tools.memory.missing_since.setdefault(p.mr.uid, now)
     if age >= p.tools.timings.creation_grace_seconds:
         return None
     message = "waiting for external resource existence to be confirmed"
@@ -66,13 +70,18 @@ def creation_grace(p: Pass) -> Result | None:
     return results.requeue()
 
 
+def publish(p: Pass) -> Result | None:
+    """Publish the connection details that were observed."""
+    p.publish(p.observed.connection_details)
+    return None
+
+
 def metadata(p: Pass) -> Result | None:
-    """Publish connection details, and persist the finalizer and what the kind wants remembered.
+    """Persist the finalizer and what the kind wants remembered.
 
     The finalizer comes only after the first successful observation, so that an object which never reached
     Discord can be deleted without Discord.
     """
-    p.tools.secrets.publish(p.mr, p.observed.connection_details)
     p.tools.checkpoint("finalizer.before-add")
     p.persist(p.observed.annotations, finalizer=True)
     p.tools.checkpoint("finalizer.added")

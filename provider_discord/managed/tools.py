@@ -60,6 +60,7 @@ class Memory:
         failed: The attempt that made nothing for certain, until that is persisted.
         deleted: Whose external resource was deleted by this process: another delete is a repetition.
         observed_at: When nothing differed last (monotonic).
+        missing_since: When something whose creation lies in the future was first found missing (monotonic).
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class Memory:
         self.failed: dict[str, str] = {}
         self.deleted: dict[str, bool] = {}
         self.observed_at: dict[str, float] = {}
+        self.missing_since: dict[str, float] = {}
 
     def forget(self, uid: str) -> None:
         """Drop everything about an object that is gone."""
@@ -83,6 +85,7 @@ class Memory:
                 self.failed,
                 self.deleted,
                 self.observed_at,
+                self.missing_since,
             ):
                 table.pop(uid, None)
 
@@ -97,6 +100,7 @@ class Tools:
         checkpoint: Called with one of `CHECKPOINTS`, for tests that kill the process there.
         rand: Uniform in [0, 1).
         new_id: A fresh random id for an attempt.
+        management_policies: False: as in Crossplane with that feature off, every set but the default is refused.
     """
 
     access: ObjectAccess
@@ -119,6 +123,7 @@ class Tools:
     checkpoint: Callable[[str], None] = lambda _label: None
     pause: Callable[[float], None]
     """Waits milliseconds between the tries of a critical write."""
+    management_policies: bool = True
     memory: Memory = field(default_factory=Memory)
 
     def poll_seconds(self, mr: ManagedResource, priority: Priority) -> float:

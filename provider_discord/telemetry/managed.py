@@ -45,15 +45,23 @@ class ManagedInstruments:
         metrics: Where the series are.
         counts: How many objects of each kind the cluster has, looked at yet or not.
         workers: How many passes may run at once.
+        configs: The kind of the provider's configs; they have a controller, but are no managed resources.
     """
 
-    def __init__(self, metrics: Metrics, *, counts: Mapping[Served, Callable[[], int]], workers: int) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        counts: Mapping[Served, Callable[[], int]],
+        workers: int,
+        configs: Served | None = None,
+    ) -> None:
         self._metrics = metrics
         self._counts = counts
         self._lock = threading.Lock()
         self._states: dict[tuple[Served, object], tuple[bool, bool]] = {}
         self._configs: set[str] = set()
-        for served in counts:
+        for served in (*counts, *((configs,) if configs is not None else ())):
             metrics.controller(controller_name(served), workers=workers)
 
     def reconciled(self, resource: Served, outcome: Enum, *, seconds: float) -> None:
@@ -68,9 +76,13 @@ class ManagedInstruments:
         """Count a pass that ended in a bug."""
         self._metrics.reconcile_panics.labels(controller=controller_name(resource)).inc()
 
-    def active_workers(self, count: int) -> None:
-        """Tell how many passes run now; the workers are shared by all kinds."""
-        self._metrics.active_workers.labels(controller="managed").set(count)
+    def timed_out(self, resource: Served) -> None:
+        """Count a pass that took longer than it may."""
+        self._metrics.reconcile_timeouts.labels(controller=controller_name(resource)).inc()
+
+    def active_workers(self, resource: Served, count: int) -> None:
+        """Tell how many passes over objects of a kind run now; all kinds share the workers."""
+        self._metrics.active_workers.labels(controller=controller_name(resource)).set(count)
 
     def state(self, resource: Served, key: object, *, exists: bool, ready: bool, synced: bool) -> None:
         """Remember what an object's last pass left."""
@@ -132,8 +144,12 @@ class ManagedInstruments:
 
 
 def controller_name(resource: Served) -> str:
-    """Return crossplane-runtime's name of a kind's controller: `managed/channel.channel.discord...`."""
-    return f"managed/{resource.kind}.{resource.group}".lower()
+    """Return crossplane-runtime's name of a kind's controller: `managed/channel.channel.discord...`.
+
+    Its reconciler of configs has a prefix of its own (`pkg/reconciler/providerconfig`).
+    """
+    prefix = "providerconfig" if resource.kind == "ProviderConfig" else "managed"
+    return f"{prefix}/{resource.kind}.{resource.group}".lower()
 
 
 def gvk(resource: Served) -> str:

@@ -49,6 +49,7 @@ def test_the_version_and_the_commands_are_told() -> None:
         (("run", "--poll", "often"), "1h30m"),
         (("run", "--metrics-bind-address", "here"), "host:port"),
         (("run", "--max-reconcile-rate", "0"), "max-reconcile-rate"),
+        (("run", "--enable-changelogs"), "audit log"),
         (("frobnicate",), "frobnicate"),
     ],
 )

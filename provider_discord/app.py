@@ -196,8 +196,9 @@ class App:
 
     def _make_sessions(self) -> DiscordSessions:
         timings = self._timings.discord
-        guard = InvalidRequestGuard(
-            timings=timings, on_count=lambda count: self.metrics.discord.invalid_requests(count=count)
+        guard = InvalidRequestGuard(timings=timings)
+        self.metrics.discord.watch_guard(
+            count=lambda: guard.count(self._now()), banned_for=lambda: guard.banned_for(self._now())
         )
 
         def make_client(token: str, base_url: str) -> DiscordClient:

@@ -11,13 +11,15 @@ from .tickets import Refusal
 from .transport import Response
 
 _CLOUDFLARE_BLOCKED = 40333
+_LONGEST_SECONDS = 7 * 86_400.0
+"""No limit of Discord lasts as long (creating roles: two days). What says more is no number of seconds."""
 
 
 def decoded(response: Response) -> Any:
     """Return the JSON, or the text where it is none; None when empty."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested deeper than anything of Discord's
         return response.content.decode(errors="replace")
     return body if not isinstance(body, str) else [body]
 
@@ -63,9 +65,9 @@ def parse_refusal(headers: Mapping[str, str], body: Any) -> Refusal:
 
 
 def seconds_of(value: Any) -> float | None:
-    """Return a header's or body's number of seconds; None when it is none."""
+    """Return a header's or body's number of seconds, at most a week; None when it is none."""
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return min(seconds, _LONGEST_SECONDS) if math.isfinite(seconds) and seconds >= 0 else None

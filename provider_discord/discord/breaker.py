@@ -11,7 +11,6 @@ limits, refusals of our own and Cloudflare's ban page say nothing and are *aband
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pybreaker
@@ -29,8 +28,6 @@ _STATES = {
     pybreaker.STATE_OPEN: CircuitState.OPEN,
 }
 
-OnChange = Callable[[ResourceType, CircuitState, CircuitState], None]
-
 
 class _Failure(Exception):
     """Tells pybreaker that something failed."""
@@ -47,12 +44,9 @@ class Permit:
 class Breaker:
     """One circuit. Instants are monotonic seconds."""
 
-    def __init__(
-        self, resource_type: ResourceType, *, timings: DiscordTimings, on_change: OnChange | None = None
-    ) -> None:
+    def __init__(self, resource_type: ResourceType, *, timings: DiscordTimings) -> None:
         self._resource_type = resource_type
         self._reset_seconds = timings.breaker_reset_seconds
-        self._on_change = on_change
         self._lock = threading.Lock()
         self._circuit = pybreaker.CircuitBreaker(
             fail_max=timings.breaker_failures,
@@ -82,7 +76,7 @@ class Breaker:
                 if left > 0:
                     raise CircuitOpen(retry_after=left, resource_type=self._resource_type)
                 self._circuit.half_open()
-                self._changed(before)
+                self._changed()
             if self.state is CircuitState.CLOSED:
                 return Permit(self._epoch, probe=False)
             if self._probing:
@@ -133,9 +127,9 @@ class Breaker:
                 if self.state is CircuitState.OPEN:
                     self._opened_at = now
             if self.state is not before:
-                self._changed(before)
+                self._changed()
 
-    def _changed(self, before: CircuitState) -> None:
+    def _changed(self) -> None:
         self._epoch += 1
         self._probing = False
         after = self.state
@@ -149,5 +143,3 @@ class Breaker:
             _log.info(
                 "circuit breaker closed: Discord answers again", resource_type=self._resource_type.value
             )
-        if self._on_change is not None:
-            self._on_change(self._resource_type, before, after)

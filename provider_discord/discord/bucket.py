@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _PRECISION_SECONDS = 0.005
 """Headers are rounded to milliseconds; several roundings add up to less than this."""
+_LARGEST_LIMIT = 1_000_000
+_LONGEST_SECONDS = 7 * 86_400.0
+"""Longer than any window of Discord's (two days, for roles). A number beyond is a mistake, such as an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class RateHeaders:
             )
         except (KeyError, ValueError):
             return None
-        sane = found.limit > 0 and found.remaining >= 0 and 0 <= found.reset_after < math.inf and found.bucket
+        sane = 0 < found.limit <= _LARGEST_LIMIT and found.remaining >= 0
+        sane = sane and 0 <= found.reset_after <= _LONGEST_SECONDS and found.bucket != ""
         return found if sane else None
 
 

@@ -36,7 +36,7 @@ from .errors import (
     api_error,
 )
 from .guard import ForbiddenBackoff, InvalidRequestGuard
-from .metrics import CallStatus, CircuitState, ClientMetrics, RetryReason
+from .metrics import CallStatus, ClientMetrics, ClientState, RetryReason
 from .options import CallOptions
 from .prepared import PreparedCall, prepare
 from .ratelimit import Limiter
@@ -114,25 +114,35 @@ class Caller:
         self._wall = wall
         self._sleep = sleep
         self._id = str(next(_clients))
-        self._turns = Turns(Limiter(timings=timings), now=now, on_change=self._limiter_changed)
+        self._turns = Turns(Limiter(timings=timings), now=now)
         self._sender = Sender(
             transport=transport, turns=self._turns, guard=guard, metrics=metrics, now=now, wall=wall
         )
         self._forbidden = ForbiddenBackoff(timings=timings)
-        self._breakers = {
-            kind: Breaker(kind, timings=timings, on_change=self._circuit_changed) for kind in ResourceType
-        }
-        for kind in ResourceType:
-            self._circuit_changed(kind, CircuitState.CLOSED, CircuitState.CLOSED)
+        self._breakers = {kind: Breaker(kind, timings=timings) for kind in ResourceType}
         self._idle = threading.Condition()
         self._calls = 0
         self._closed = False
         self._token_rejected = False
+        metrics.client_opened(client=self._id, state=self.state)
 
     @property
     def token_rejected(self) -> bool:
         """Whether Discord answered 401."""
         return self._token_rejected
+
+    def state(self) -> ClientState:
+        """Return how things stand, for metrics."""
+        numbers = self._turns.numbers()
+        return ClientState(
+            in_flight=numbers.in_flight,
+            waiting=numbers.waiting,
+            buckets=numbers.buckets,
+            parked=numbers.parked,
+            global_free=numbers.global_free,
+            circuits={kind: breaker.state for kind, breaker in self._breakers.items()},
+            token_rejected=self._token_rejected,
+        )
 
     def forgive(self) -> None:
         """Forget all repeated 403s."""
@@ -145,17 +155,12 @@ class Caller:
     def close(self, grace_seconds: float) -> bool:
         """See DiscordClient.close."""
         with self._idle:
-            first, self._closed = not self._closed, True
+            self._closed = True
         self._turns.close()
         with self._idle:
             finished = self._idle.wait_for(lambda: self._calls == 0, timeout=grace_seconds)
         self._transport.close()
-        if first:
-            self._limiter_changed(in_flight=0, waiting=0, buckets=0, parked=0)
-            for kind, breaker in self._breakers.items():
-                self._circuit_changed(kind, breaker.state, CircuitState.CLOSED)
-            if self._token_rejected:
-                self._metrics.token_changed(client=self._id, rejected=False)
+        self._metrics.client_closed(client=self._id)
         if not finished:
             _log.warning("closed with requests under way", calls=self._calls)
         return finished
@@ -334,12 +339,3 @@ class Caller:
             first, self._token_rejected = not self._token_rejected, True
         if first:
             _log.warning("bot token rejected by Discord (401): nothing more is sent with it")
-            self._metrics.token_changed(client=self._id, rejected=True)
-
-    def _limiter_changed(self, *, in_flight: int, waiting: int, buckets: int, parked: int) -> None:
-        self._metrics.limiter_changed(
-            client=self._id, in_flight=in_flight, waiting=waiting, buckets=buckets, parked=parked
-        )
-
-    def _circuit_changed(self, kind: ResourceType, before: CircuitState, after: CircuitState) -> None:
-        self._metrics.circuit_changed(client=self._id, resource_type=kind, before=before, after=after)

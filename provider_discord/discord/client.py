@@ -81,10 +81,7 @@ class DiscordClient:
                 now=now,
                 handler=transport,
             ),
-            guard=guard
-            or InvalidRequestGuard(
-                timings=timings, on_count=lambda count: metrics.invalid_requests(count=count)
-            ),
+            guard=guard or InvalidRequestGuard(timings=timings),
             timings=timings,
             metrics=metrics,
             now=now,

@@ -74,6 +74,11 @@ class GlobalLimit:
         self.in_flight = 0
         self.blocked_until = -math.inf
 
+    @property
+    def free(self) -> int:
+        """Slots that are free (at the last sweep)."""
+        return max(0, self._free_slots())
+
     def sweep(self, now: float) -> None:
         """Free the slots whose second is over."""
         credit = self._trips.credit

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -25,22 +26,19 @@ _SLOTS = 60
 class InvalidRequestGuard:
     """Counts invalid requests and holds the ban latch; one per process, safe for many threads."""
 
-    def __init__(self, *, timings: DiscordTimings, on_count: Callable[[int], None] | None = None) -> None:
+    def __init__(self, *, timings: DiscordTimings) -> None:
         """Make a guard with nothing counted.
 
         Args:
             timings: Window and thresholds.
-            on_count: Told the count when a request shows that it changed.
         """
         self._timings = timings
         self._slot_seconds = timings.invalid_window_seconds / _SLOTS
-        self._on_count = on_count
         self._lock = threading.Lock()
         self._ring: list[tuple[int, int]] = [(-1, 0)] * _SLOTS
         self._level: Priority | None = Priority.POLL
         self._banned_until: float | None = None
         self._ban_probe = False
-        self._reported = 0
 
     def count(self, now: float) -> int:
         """Return how many invalid requests there were in the window."""
@@ -60,9 +58,8 @@ class InvalidRequestGuard:
             _log.warning(
                 "invalid request guard changed: too many requests are refused by Discord",
                 count=total,
-                allowed="nothing" if level is None else level.name.lower(),
+                allowed=_named(level),
             )
-        self._report(total)
 
     def admit(self, *, priority: Priority, route: str, now: float) -> None:
         """Let a request of this class through, or not.
@@ -74,11 +71,13 @@ class InvalidRequestGuard:
         with self._lock:
             live = self._live(now)
             total = sum(n for _, n in live)
-            self._level = level = self._worst_allowed(total)
+            level = self._worst_allowed(total)
+            eased, self._level = level is not self._level, level
             allowed = level is not None and priority <= level
             if allowed:
                 self._check_ban(now)
-        self._report(total)
+        if eased:
+            _log.info("invalid request guard eased", count=total, allowed=_named(level))
         if allowed:
             return
         retry_after = self._slot_seconds
@@ -144,11 +143,6 @@ class InvalidRequestGuard:
         oldest = int(now // self._slot_seconds) - _SLOTS
         return [entry for entry in self._ring if entry[0] > oldest]
 
-    def _report(self, total: int) -> None:
-        if self._on_count is not None and total != self._reported:
-            self._reported = total
-            self._on_count(total)
-
     def _threshold(self, priority: Priority) -> int:
         return {
             Priority.POLL: self._timings.invalid_stop_polls,
@@ -160,9 +154,19 @@ class InvalidRequestGuard:
         return next((p for p in reversed(Priority) if total < self._threshold(p)), None)
 
 
-@dataclass(slots=True)
+def _named(level: Priority | None) -> str:
+    return "nothing" if level is None else level.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
 class _Refusal:
-    error: Forbidden
+    """What Discord said, without the exception itself, whose traceback would keep whole calls in memory."""
+
+    status: int
+    code: int
+    message: str
+    errors: Mapping[str, Any]
+    route: str
     times: int
     until: float
 
@@ -196,15 +200,13 @@ class ForbiddenBackoff:
             refusal = self._refusals.get(key)
             if refusal is None or priority is Priority.USER or now >= refusal.until:
                 return
-            was = refusal.error
-            left = refusal.until - now
         raise Forbidden(
-            status=was.status,
-            code=was.code,
-            message=was.message,
-            errors=was.errors,
-            route=was.route,
-            retry_after=left,
+            status=refusal.status,
+            code=refusal.code,
+            message=refusal.message,
+            errors=refusal.errors,
+            route=refusal.route,
+            retry_after=refusal.until - now,
         )
 
     def refused(self, key: str, error: Forbidden, *, now: float) -> None:
@@ -219,7 +221,15 @@ class ForbiddenBackoff:
                     self._timings.forbidden_maximum_seconds,
                 )
                 error.retry_after = pause
-            self._refusals[key] = _Refusal(error.with_traceback(None), times, now + pause)
+            self._refusals[key] = _Refusal(
+                status=error.status,
+                code=error.code,
+                message=error.message,
+                errors=error.errors,
+                route=error.route,
+                times=times,
+                until=now + pause,
+            )
             while len(self._refusals) > self._capacity:
                 self._refusals.popitem(last=False)
 

@@ -1,10 +1,13 @@
 """What the client tells about itself, as a protocol, so that this room stays a library without a registry.
 
-Every argument is bounded: enumerations and resource types, never ids or paths.
+What happens is told when it happens; how things stand is asked for (``ClientState``), since it would change with
+every request and is looked at every half minute. Every label is bounded: enumerations, never ids or paths.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -45,8 +48,37 @@ class CircuitState(StrEnum):
     OPEN = "open"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientState:
+    """How one token's client stands now.
+
+    Attributes:
+        in_flight: Requests sent and not answered.
+        waiting: Calls that wait for their turn.
+        buckets: Rate limit buckets known.
+        parked: Sub-limits and shared limits in force: fields or routes that wait while others go on.
+        global_free: Requests that the limit over all buckets would let through at once.
+        circuits: The circuit breaker of each resource type, by its name.
+        token_rejected: Whether Discord answered 401.
+    """
+
+    in_flight: int
+    waiting: int
+    buckets: int
+    parked: int
+    global_free: int
+    circuits: Mapping[str, CircuitState]
+    token_rejected: bool
+
+
 class ClientMetrics(Protocol):
     """Receives measurements. Called from many threads; must be quick and must not raise."""
+
+    def client_opened(self, *, client: str, state: Callable[[], ClientState]) -> None:
+        """There is a client; ask it whenever its state is wanted. ``client`` is opaque and no label."""
+
+    def client_closed(self, *, client: str) -> None:
+        """It is closed; do not ask it again."""
 
     def call_finished(
         self, *, resource_type: ResourceType, operation: Operation, status: CallStatus, seconds: float
@@ -65,25 +97,15 @@ class ClientMetrics(Protocol):
     def retried(self, *, reason: RetryReason) -> None:
         """A request is sent again."""
 
-    def limiter_changed(
-        self, *, client: str, in_flight: int, waiting: int, buckets: int, parked: int
-    ) -> None:
-        """State of one token's limiter; ``client`` is opaque, for summing; ``parked`` counts sub-limits."""
-
-    def invalid_requests(self, *, count: int) -> None:
-        """401, 403 and 429 of this process within the window of the guard."""
-
-    def circuit_changed(
-        self, *, client: str, resource_type: ResourceType, before: CircuitState, after: CircuitState
-    ) -> None:
-        """A circuit breaker of one token changed; ``before`` equals ``after`` when it is first made."""
-
-    def token_changed(self, *, client: str, rejected: bool) -> None:
-        """Discord rejected a token, or the client of a rejected token was closed."""
-
 
 class NoMetrics:
     """Measures nothing."""
+
+    def client_opened(self, *, client: str, state: Callable[[], ClientState]) -> None:
+        """Do nothing."""
+
+    def client_closed(self, *, client: str) -> None:
+        """Do nothing."""
 
     def call_finished(
         self, *, resource_type: ResourceType, operation: Operation, status: CallStatus, seconds: float
@@ -100,20 +122,4 @@ class NoMetrics:
         """Do nothing."""
 
     def retried(self, *, reason: RetryReason) -> None:
-        """Do nothing."""
-
-    def limiter_changed(
-        self, *, client: str, in_flight: int, waiting: int, buckets: int, parked: int
-    ) -> None:
-        """Do nothing."""
-
-    def invalid_requests(self, *, count: int) -> None:
-        """Do nothing."""
-
-    def circuit_changed(
-        self, *, client: str, resource_type: ResourceType, before: CircuitState, after: CircuitState
-    ) -> None:
-        """Do nothing."""
-
-    def token_changed(self, *, client: str, rejected: bool) -> None:
         """Do nothing."""

@@ -27,8 +27,9 @@ class Parking:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], list[Parked]] = {}
 
-    def __len__(self) -> int:
-        return sum(len(entries) for entries in self._entries.values())
+    def count(self, now: float) -> int:
+        """Return how many entries are in force."""
+        return sum(entry.until > now for entries in self._entries.values() for entry in entries)
 
     def __bool__(self) -> bool:
         return bool(self._entries)

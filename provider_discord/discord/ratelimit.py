@@ -70,10 +70,14 @@ class Limiter:
         """Buckets known."""
         return len(self._buckets)
 
-    @property
-    def parked(self) -> int:
-        """Sub-limits and shared limits in force (at the last sweep)."""
-        return len(self._parking)
+    def parked(self, now: float) -> int:
+        """Return how many sub-limits and shared limits are in force."""
+        return self._parking.count(now)
+
+    def global_free(self, now: float) -> int:
+        """Return how many requests the limit over all buckets would let through now."""
+        self._global.sweep(now)
+        return 0 if now < self._global.blocked_until else self._global.free
 
     # The way of a ticket
 

@@ -8,38 +8,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol
+from dataclasses import dataclass
+from typing import NoReturn
 
 from .errors import RateLimited, Unavailable
 from .ratelimit import Limiter
 from .tickets import Demand, Refusal, Ticket, TicketState
 
 _SHORTEST_RETRY_SECONDS = 0.1
+_LONGEST_SLEEP_SECONDS = 3_600.0
 
 
-class OnLimiterChange(Protocol):
-    """Told the limiter's numbers."""
+@dataclass(frozen=True, slots=True)
+class TurnNumbers:
+    """How the limiter stands; see ``metrics.ClientState``."""
 
-    def __call__(self, *, in_flight: int, waiting: int, buckets: int, parked: int) -> None:
-        """Take them."""
+    in_flight: int
+    waiting: int
+    buckets: int
+    parked: int
+    global_free: int
 
 
 class Turns:
     """Lets threads wait for leave to send."""
 
-    def __init__(
-        self, limiter: Limiter, *, now: Callable[[], float], on_change: OnLimiterChange | None = None
-    ) -> None:
+    def __init__(self, limiter: Limiter, *, now: Callable[[], float]) -> None:
         """Wrap a limiter.
 
         Args:
             limiter: Nobody else may call it.
             now: Monotonic clock in real seconds.
-            on_change: Told the limiter's numbers after each change.
         """
         self._limiter = limiter
         self._now = now
-        self._on_change = on_change
         self._lock = threading.Lock()
         self._timer_news = threading.Condition(self._lock)
         self._timer: threading.Thread | None = None
@@ -100,6 +102,18 @@ class Turns:
         with self._lock:
             return self._limiter.parked_fields(route, major, self._now())
 
+    def numbers(self) -> TurnNumbers:
+        """Return how the limiter stands now."""
+        with self._lock:
+            now, limiter = self._now(), self._limiter
+            return TurnNumbers(
+                in_flight=limiter.in_flight,
+                waiting=limiter.waiting,
+                buckets=limiter.buckets,
+                parked=limiter.parked(now),
+                global_free=limiter.global_free(now),
+            )
+
     def close(self) -> None:
         """Send everybody who waits away, and stop the timer."""
         with self._lock:
@@ -119,7 +133,14 @@ class Turns:
                 self._give_up(ticket)
             event = self._events[ticket] = threading.Event()
             self._start_timer()
-        event.wait(seconds)
+        try:
+            event.wait(min(seconds, threading.TIMEOUT_MAX))
+        except BaseException:  # an interrupt: whoever is not there any more must not be given a turn
+            with self._lock:
+                self._events.pop(ticket, None)
+                self._limiter.cancel(ticket, self._now())
+                self._pump()
+            raise
         with self._lock:
             self._events.pop(ticket, None)
             if self._granted(ticket):
@@ -156,14 +177,6 @@ class Turns:
             event = self._events.get(ticket)
             if event is not None:
                 event.set()
-        if self._on_change is not None:
-            limiter = self._limiter
-            self._on_change(
-                in_flight=limiter.in_flight,
-                waiting=limiter.waiting,
-                buckets=limiter.buckets,
-                parked=limiter.parked,
-            )
         # Asked for the very instant that was pumped: with a later one, what came due between would be nobody's.
         before, self._due = self._due, self._limiter.next_at(now)
         if self._due is not None and (before is None or self._due < before):
@@ -181,4 +194,4 @@ class Turns:
                 if wait is not None and wait <= 0:
                     self._pump()
                 else:
-                    self._timer_news.wait(wait)
+                    self._timer_news.wait(None if wait is None else min(wait, _LONGEST_SLEEP_SECONDS))

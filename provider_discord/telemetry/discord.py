@@ -1,21 +1,60 @@
 """The metrics about Discord, and what the Discord client tells them.
 
 The client knows no registry: it reports through a protocol of its own (`discord.metrics.ClientMetrics`), which
-`DiscordInstruments` satisfies. Gauges that several tokens share are sums: each client reports its own part.
+`DiscordInstruments` satisfies. What happens is counted as it happens. How things stand is asked of every open client
+at each scrape, so that nothing stays behind of one that was closed and nothing is out of date on an idle one. There is
+no label for the token: numbers of several are added up, and the worst is told where a sum would say nothing.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 __all__ = ["DiscordInstruments"]
 
 _API_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
 _WAIT_BUCKETS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _CIRCUIT_STATES = ("closed", "half-open", "open")
+"""From good to bad."""
+
+
+class ClientState(Protocol):
+    """How one token's client stands: `discord.metrics.ClientState`."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not answered."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+
+    @property
+    def buckets(self) -> int:
+        """Rate limit buckets known."""
+
+    @property
+    def parked(self) -> int:
+        """Limits of single fields or routes in force."""
+
+    @property
+    def global_free(self) -> int:
+        """Requests that may be sent at once."""
+
+    @property
+    def circuits(self) -> Mapping[str, str]:
+        """State of the circuit breaker of each resource type."""
+
+    @property
+    def token_rejected(self) -> bool:
+        """Whether Discord refuses the token."""
 
 
 class DiscordInstruments:
@@ -51,22 +90,6 @@ class DiscordInstruments:
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
-        self.queue_depth = Gauge(
-            "provider_discord_queue_depth", "Calls that wait for Discord's rate limits.", registry=registry
-        )
-        self.in_flight = Gauge(
-            "provider_discord_requests_in_flight", "Requests to Discord not answered yet.", registry=registry
-        )
-        self.buckets = Gauge(
-            "provider_discord_rate_limit_buckets",
-            "Rate limit buckets of Discord known now.",
-            registry=registry,
-        )
-        self.parked = Gauge(
-            "provider_discord_rate_limit_parked",
-            "Sub-limits of Discord that are used up: routes that wait for minutes while others go on.",
-            registry=registry,
-        )
         self.retries = Counter(
             "provider_discord_retries_total", "Requests sent to Discord again.", ["reason"], registry=registry
         )
@@ -81,19 +104,26 @@ class DiscordInstruments:
             "401, 403 and 429 answers within ten minutes; Discord bans an address at 10,000.",
             registry=registry,
         )
-        self.circuit_breaker_state = Gauge(
-            "provider_discord_circuit_breaker_state",
-            "Circuit breakers in this state, one for each token and resource type.",
-            ["state", "resource_type"],
+        self.banned = Gauge(
+            "provider_discord_banned_seconds",
+            "For how long Cloudflare still refuses this address; 0 without a ban.",
             registry=registry,
         )
-        self.tokens_rejected = Gauge(
-            "provider_discord_tokens_rejected", "Bot tokens in use that Discord refuses.", registry=registry
-        )
-        self._lock = threading.Lock()
-        self._limiters: dict[str, tuple[int, int, int, int]] = {}
-        self._circuits: dict[tuple[str, str], str] = {}
-        self._rejected: set[str] = set()
+        self._clients = _Clients()
+        registry.register(self._clients)
+
+    def watch_guard(self, *, count: Callable[[], int], banned_for: Callable[[], float]) -> None:
+        """Take what is asked of the guard over all tokens at each scrape."""
+        self.invalid.set_function(count)
+        self.banned.set_function(banned_for)
+
+    def client_opened(self, *, client: str, state: Callable[[], ClientState]) -> None:
+        """Ask this client from now on."""
+        self._clients.add(client, state)
+
+    def client_closed(self, *, client: str) -> None:
+        """Ask it no more."""
+        self._clients.remove(client)
 
     def call_finished(self, *, resource_type: str, operation: str, status: str, seconds: float) -> None:
         """Count a call that ended."""
@@ -116,46 +146,86 @@ class DiscordInstruments:
         """Count a request that is sent again."""
         self.retries.labels(reason=reason).inc()
 
-    def limiter_changed(
-        self, *, client: str, in_flight: int, waiting: int, buckets: int, parked: int
-    ) -> None:
-        """Take in the state of one token's limiter."""
-        with self._lock:
-            if in_flight or waiting or buckets or parked:
-                self._limiters[client] = (in_flight, waiting, buckets, parked)
-            else:
-                self._limiters.pop(client, None)
-            gauges = (self.in_flight, self.queue_depth, self.buckets, self.parked)
-            for position, gauge in enumerate(gauges):
-                gauge.set(sum(state[position] for state in self._limiters.values()))
-
-    def invalid_requests(self, *, count: int) -> None:
-        """Take in how many invalid requests this process sent within the window."""
-        self.invalid.set(count)
-
-    def circuit_changed(self, *, client: str, resource_type: str, before: str, after: str) -> None:
-        """Count a circuit breaker over from one state to another; the first time there is no state before."""
-        del before  # What was counted is remembered, so that a report that never came can't skew the count.
-        with self._lock:
-            counted = self._circuits.get((client, resource_type))
-            self._circuits[client, resource_type] = after
-            if counted is None:
-                for state in _CIRCUIT_STATES:
-                    self.circuit_breaker_state.labels(state=state, resource_type=resource_type)
-            else:
-                self.circuit_breaker_state.labels(state=counted, resource_type=resource_type).dec()
-            self.circuit_breaker_state.labels(state=after, resource_type=resource_type).inc()
-
-    def token_changed(self, *, client: str, rejected: bool) -> None:
-        """Take in that Discord rejects a token, or that its client is closed."""
-        with self._lock:
-            if rejected:
-                self._rejected.add(client)
-            else:
-                self._rejected.discard(client)
-            self.tokens_rejected.set(len(self._rejected))
-
     def open_circuits(self) -> list[str]:
         """Return the resource types that some token's circuit breaker keeps from Discord now, sorted."""
+        return sorted(of for of, state in _worst(self._clients.states()).items() if state != "closed")
+
+
+def _worst(states: Iterable[ClientState]) -> dict[str, str]:
+    """Return the worst state of each resource type's circuit breakers: open if any token's is."""
+    worst: dict[str, str] = {}
+    for state in states:
+        for resource_type, circuit in state.circuits.items():
+            worst[resource_type] = max(circuit, worst.get(resource_type, "closed"), key=_CIRCUIT_STATES.index)
+    return worst
+
+
+class _Clients(Collector):
+    """Asks every open client at each scrape."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: dict[str, Callable[[], ClientState]] = {}
+
+    def add(self, client: str, state: Callable[[], ClientState]) -> None:
         with self._lock:
-            return sorted({of for (_, of), state in self._circuits.items() if state != "closed"})
+            self._states[client] = state
+
+    def remove(self, client: str) -> None:
+        with self._lock:
+            self._states.pop(client, None)
+
+    def states(self) -> list[ClientState]:
+        with self._lock:
+            asked = list(self._states.values())
+        return [state() for state in asked]
+
+    def collect(self) -> Iterable[Metric]:
+        states = self.states()
+        yield _gauge(
+            "provider_discord_queue_depth",
+            "Calls that wait for Discord's rate limits.",
+            sum(state.waiting for state in states),
+        )
+        yield _gauge(
+            "provider_discord_requests_in_flight",
+            "Requests to Discord not answered yet.",
+            sum(state.in_flight for state in states),
+        )
+        yield _gauge(
+            "provider_discord_rate_limit_buckets",
+            "Rate limit buckets of Discord known now.",
+            sum(state.buckets for state in states),
+        )
+        yield _gauge(
+            "provider_discord_rate_limit_parked",
+            "Sub-limits of Discord that are used up: fields or routes that wait for minutes while others go on.",
+            sum(state.parked for state in states),
+        )
+        yield _gauge(
+            "provider_discord_tokens_rejected",
+            "Bot tokens in use that Discord refuses.",
+            sum(state.token_rejected for state in states),
+        )
+        if states:
+            yield _gauge(
+                "provider_discord_rate_limit_global_free",
+                "Requests that the busiest bot token may still send now, of Discord's 50 a second.",
+                min(state.global_free for state in states),
+            )
+        circuits = GaugeMetricFamily(
+            "provider_discord_circuit_breaker_state",
+            "1 for the state of a resource type's circuit breaker: open if that of any bot token is.",
+            labels=["state", "resource_type"],
+        )
+        for resource_type, now in sorted(_worst(states).items()):
+            for state in _CIRCUIT_STATES:
+                circuits.add_metric([state, resource_type], state == now)
+        yield circuits
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)

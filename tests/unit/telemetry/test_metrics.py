@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import pytest
@@ -136,7 +137,7 @@ def test_calls_to_discord() -> None:
     discord.waited(priority=Urgency.USER, seconds=0.01)
     discord.rate_limited(scope="shared")
     discord.retried(reason="timeout")
-    discord.invalid_requests(count=12)
+    discord.watch_guard(count=lambda: 12, banned_for=lambda: 34.5)
     labels = {"resource_type": "channel", "operation": "create"}
     assert value(metrics, "provider_discord_api_operations_total", status="success", **labels) == 1
     assert value(metrics, "provider_discord_api_duration_seconds_count", **labels) == 1
@@ -145,43 +146,71 @@ def test_calls_to_discord() -> None:
     assert value(metrics, "provider_discord_rate_limited_total", scope="shared") == 1
     assert value(metrics, "provider_discord_retries_total", reason="timeout") == 1
     assert value(metrics, "provider_discord_invalid_requests") == 12
+    assert value(metrics, "provider_discord_banned_seconds") == 34.5
 
 
-def test_what_tokens_share_is_a_sum() -> None:
+@dataclass
+class State:
+    """How a client says that it stands."""
+
+    in_flight: int = 0
+    waiting: int = 0
+    buckets: int = 0
+    parked: int = 0
+    global_free: int = 50
+    circuits: dict[str, str] = field(default_factory=lambda: {"channel": "closed", "role": "closed"})
+    token_rejected: bool = False
+
+
+def test_what_tokens_share_is_a_sum_and_nothing_stays_of_a_closed_client() -> None:
     metrics = Metrics()
-    metrics.discord.limiter_changed(client="a", in_flight=1, waiting=5, buckets=3, parked=1)
-    metrics.discord.limiter_changed(client="b", in_flight=2, waiting=0, buckets=4, parked=0)
-    assert value(metrics, "provider_discord_requests_in_flight") == 3
-    assert value(metrics, "provider_discord_queue_depth") == 5
-    assert value(metrics, "provider_discord_rate_limit_buckets") == 7
-    metrics.discord.limiter_changed(client="a", in_flight=0, waiting=0, buckets=0, parked=0)
-    assert value(metrics, "provider_discord_requests_in_flight") == 2
-    assert value(metrics, "provider_discord_rate_limit_parked") == 0
-    metrics.discord.token_changed(client="a", rejected=True)
-    metrics.discord.token_changed(client="a", rejected=True)
-    assert value(metrics, "provider_discord_tokens_rejected") == 1
-    metrics.discord.token_changed(client="a", rejected=False)
-    assert value(metrics, "provider_discord_tokens_rejected") == 0
+    one = State(in_flight=1, waiting=5, buckets=3, parked=1, global_free=7, token_rejected=True)
+    two = State(in_flight=2, buckets=4, global_free=40)
 
-
-def test_a_circuit_breaker_is_in_one_state_at_a_time() -> None:
-    metrics = Metrics()
-
-    def states() -> dict[str, float | None]:
-        return {
-            state: value(
-                metrics, "provider_discord_circuit_breaker_state", state=state, resource_type="channel"
-            )
-            for state in ("closed", "half-open", "open")
-        }
-
-    for client in ("a", "b"):
-        metrics.discord.circuit_changed(
-            client=client, resource_type="channel", before="closed", after="closed"
+    def gauges() -> list[float | None]:
+        names = (
+            "provider_discord_requests_in_flight",
+            "provider_discord_queue_depth",
+            "provider_discord_rate_limit_buckets",
+            "provider_discord_rate_limit_parked",
+            "provider_discord_rate_limit_global_free",
+            "provider_discord_tokens_rejected",
         )
-    assert states() == {"closed": 2, "half-open": 0, "open": 0}
-    metrics.discord.circuit_changed(client="a", resource_type="channel", before="closed", after="open")
-    assert states() == {"closed": 1, "half-open": 0, "open": 1}
-    metrics.discord.circuit_changed(client="a", resource_type="channel", before="open", after="half-open")
-    metrics.discord.circuit_changed(client="a", resource_type="channel", before="half-open", after="closed")
-    assert states() == {"closed": 2, "half-open": 0, "open": 0}
+        return [value(metrics, name) for name in names]
+
+    assert gauges() == [0, 0, 0, 0, None, 0], "without a token there is no limit to tell of"
+    metrics.discord.client_opened(client="a", state=lambda: one)
+    metrics.discord.client_opened(client="b", state=lambda: two)
+    assert gauges() == [3, 5, 7, 1, 7, 1], "added up; of the free slots the fewest"
+    metrics.discord.client_closed(client="a")
+    assert gauges() == [2, 0, 4, 0, 40, 0]
+    two.in_flight = 0
+    assert gauges()[0] == 0, "asked at each scrape"
+
+
+def test_a_circuit_is_open_if_that_of_any_token_is() -> None:
+    metrics = Metrics()
+    one, two = State(), State()
+    metrics.discord.client_opened(client="a", state=lambda: one)
+    metrics.discord.client_opened(client="b", state=lambda: two)
+
+    def states(resource_type: str = "channel") -> list[float | None]:
+        return [
+            value(metrics, "provider_discord_circuit_breaker_state", state=state, resource_type=resource_type)
+            for state in ("closed", "half-open", "open")
+        ]
+
+    assert states() == [1, 0, 0]
+    one.circuits["channel"] = "open"
+    assert states() == [0, 0, 1], "one of two is enough"
+    assert states("role") == [1, 0, 0]
+    assert metrics.discord.open_circuits() == ["channel"]
+    two.circuits["channel"] = "half-open"
+    assert states() == [0, 0, 1], "the worst counts"
+    one.circuits["channel"] = "closed"
+    assert states() == [0, 1, 0]
+    metrics.discord.client_closed(client="b")
+    assert states() == [1, 0, 0]
+    metrics.discord.client_closed(client="a")
+    assert states() == [None, None, None], "a token that was replaced leaves nothing behind"
+    assert metrics.discord.open_circuits() == []

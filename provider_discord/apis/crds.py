@@ -130,7 +130,15 @@ def _managed(kind: KindDefinition) -> Schema:
         "status": {
             "type": "object",
             "description": f"What the {kind.singular} is.",
-            "properties": {"atProvider": observed(kind.parameters, kind.observed), **_COMMON_STATUS},
+            "properties": {
+                "atProvider": observed(kind.parameters, kind.observed),
+                **_COMMON_STATUS,
+                "lastSyncedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "description": "Generation of the object that was last Synced, while it is not Synced.",
+                },
+            },
         },
     }
 

@@ -77,14 +77,15 @@ class Hold(ApiModel):
 
     disabled: Annotated[
         bool,
-        Field(description="Never hold: put every change back, whoever made it."),
+        Field(description="Never hold, and never leave a field alone: put every change back, whoever made it."),
     ] = False
     minimum_resources: Annotated[
         int,
         Field(
             ge=1,
             le=10000,
-            description="Hold only if more than this many resources of a guild drifted within one poll.",
+            description="Hold only if more than this many objects of a guild were changed at Discord within one "
+            "poll while their manifests were not.",
         ),
     ] = 5
     percentage: Annotated[
@@ -92,7 +93,7 @@ class Hold(ApiModel):
         Field(
             ge=1,
             le=100,
-            description="Hold only if more than this percentage of a guild's resources drifted within one poll.",
+            description="Hold only if they are more than this percentage of the guild's objects.",
         ),
     ] = 10
     put_back_limit: Annotated[
@@ -101,7 +102,7 @@ class Hold(ApiModel):
             ge=1,
             le=1000,
             description="How many times one field is put back within putBackWindowSeconds, before it is left "
-            "alone and reported until its manifest changes.",
+            "alone and reported until the object's manifest changes.",
         ),
     ] = 5
     put_back_window_seconds: Annotated[
@@ -199,7 +200,9 @@ class ProviderConfigSpec(ApiModel):
         Hold | None,
         Field(
             description="When the provider stops putting things back, because people seem to be changing the "
-            "guild on purpose: the percentage or the minimum, whichever is more. Accepted, has no effect yet.",
+            "guild on purpose: more objects of it than the percentage or the minimum, whichever is more, or "
+            "Discord's incident actions are active. Then only changed manifests are applied, until the hold is "
+            "released by the annotation that the condition Held of the Guild names.",
         ),
     ] = None
     garbage_collection: Annotated[

@@ -16,6 +16,7 @@ from provider_discord.managed.meta import to_rfc3339
 READY = "Ready"
 SYNCED = "Synced"
 TERMINATING = "Terminating"
+HELD = "Held"
 
 _MESSAGE_LIMIT = 4096
 
@@ -64,6 +65,21 @@ def reconcile_error(message: str) -> Condition:
 def reconcile_paused(message: str = "") -> Condition:
     """The object is not reconciled, by somebody's wish."""
     return Condition(type=SYNCED, status=False, reason="ReconcilePaused", message=message)
+
+
+def held(cause: str, message: str) -> Condition:
+    """People seem to be changing the external resource on purpose: nothing is put back."""
+    return Condition(type=HELD, status=True, reason=cause, message=message)
+
+
+def not_held(message: str = "") -> Condition:
+    """Things are put back again."""
+    return Condition(type=HELD, status=False, reason="NotHeld", message=message)
+
+
+def held_back(message: str) -> Condition:
+    """What the external resource differs in is left so, because of a hold."""
+    return Condition(type=SYNCED, status=False, reason="Held", message=message)
 
 
 def terminating(message: str) -> Condition:

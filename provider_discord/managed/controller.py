@@ -161,6 +161,8 @@ class Controller:
             result = self._panicked(item, error)
         took = self._tools.now() - began
         self._tools.metrics.reconciled(item.resource, result.outcome, seconds=took)
+        if result.settled:
+            self._tools.metrics.settled(item.resource, item.key, next_seconds=result.requeue_after_seconds)
         if took > self._timings.pass_deadline_seconds:
             self._tools.metrics.timed_out(item.resource)
         return result
@@ -233,12 +235,14 @@ class Controller:
         if not given:
             return
         possible = self._tools.kinds[resource].is_external_name
+        synced = conditions.find(given, conditions.SYNCED)
         self._tools.metrics.state(
             resource,
             key,
             exists=external_name_of(obj, possible) is not None,
             ready=conditions.find(given, conditions.READY).get("status") == "True",
-            synced=conditions.find(given, conditions.SYNCED).get("status") == "True",
+            synced=synced.get("status") == "True",
+            paused=synced.get("reason") == conditions.reconcile_paused().reason,
         )
 
     def _follow_claims(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
@@ -283,6 +287,9 @@ class Controller:
             self._wake(self._index.referrers(resource, key))
 
     def _config_changed(self, change: Change) -> None:
+        release = [meta.annotations_of(obj or {}).get(meta.RELEASE_HOLD) for obj in (change.old, change.new)]
+        if release[0] != release[1] and not change.initial:
+            self._wake_users(change.key.name)
         if change.initial or worth_a_pass(change.old, change.new):
             self._wake_config(change.key.name)
 

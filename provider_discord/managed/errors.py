@@ -44,6 +44,17 @@ class Paused(ManagedError):
     """Something above the object is paused by annotation (its ProviderConfig, its Guild): touch nothing, poll."""
 
 
+class Held(ManagedError):
+    """People seem to be changing things on purpose: what differs is left so until a human decides. Polled.
+
+    ``cause`` is the reason of the condition ``Held``, in CamelCase.
+    """
+
+    def __init__(self, message: str, *, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class Starting(ManagedError):
     """This process does not know enough yet (lists are coming in): say nothing, look again in a moment."""
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from provider_discord.kube.resource import Resource
 from provider_discord.kube.workqueue import Priority
+from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import ManagedError
 from provider_discord.managed.resource import ManagedResource
 
@@ -66,6 +67,7 @@ class Observation:
         plan: Whatever the kind wants to hand to its own update or delete.
         requeue_after_seconds: Look again sooner than the poll (an order change being gathered, say).
         warnings: Things to tell in an event, once a generation, that hinder nothing.
+        conditions: Further conditions to set.
         refusal: Why the create (if it does not exist) or the update (if it differs) must not be sent: the same
             name is taken, a permission is missing, the bot would lock itself out. Raised by the reconciler
             when it is about to write, so that it costs no annotations and hinders neither looking nor
@@ -82,6 +84,7 @@ class Observation:
     plan: Any = None
     requeue_after_seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     refusal: ManagedError | None = None
 
 

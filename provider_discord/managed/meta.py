@@ -31,6 +31,9 @@ CREATE_ATTEMPT = "discord.crossplane.io/create-attempt"
 ACKNOWLEDGED_BOT = "discord.crossplane.io/acknowledged-bot"
 """On a ProviderConfig: the id of the bot user whose writes are wanted. Set at the first connection."""
 
+RELEASE_HOLD = "discord.crossplane.io/release-hold"
+"""On a Guild or a ProviderConfig: the id of the hold that is released, as the condition `Held` names it."""
+
 IGNORED_BY_PREDICATE = frozenset({CREATE_PENDING, CREATE_FAILED, CREATE_ATTEMPT})
 """Changes of these alone do not enqueue: we make them ourselves in the middle of a pass, which requeues anyway."""
 

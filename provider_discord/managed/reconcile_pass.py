@@ -198,6 +198,10 @@ class Pass:
             generation=self.generation,
             now=tools.wall(),
         )
+        if conditions.find(status["conditions"], conditions.SYNCED).get("status") == "True":
+            status.pop("lastSyncedGeneration", None)
+        elif mr.settled_generation:
+            status["lastSyncedGeneration"] = mr.settled_generation
         self._measure_firsts(status)
         if status == mr.status:
             return

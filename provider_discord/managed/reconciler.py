@@ -26,6 +26,7 @@ from provider_discord.managed import (
 )
 from provider_discord.managed.errors import (
     Blocked,
+    Held,
     ManagedError,
     NotConnected,
     NotPublished,
@@ -133,6 +134,10 @@ class Reconciler:
             case Paused():
                 p.tools.announcer.notice(p.mr.obj, "ReconciliationPaused", str(error))
                 p.set(conditions.reconcile_paused(str(error)))
+                return self._reported(p, p.poll())
+            case Held():
+                # Told by the guild, once: as many events as objects would help nobody in the middle of a raid.
+                p.set(conditions.held_back(str(error)), conditions.held(error.cause, str(error)))
                 return self._reported(p, p.poll())
             case Blocked():
                 return self._say(p, step, error, reason=error.reason, then=p.poll())

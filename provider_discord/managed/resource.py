@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
-from provider_discord.managed import meta
+from provider_discord.managed import conditions, meta
 from provider_discord.managed.policies import Policies
 
 _BEGINNING = datetime.fromtimestamp(0, tz=UTC)
@@ -30,6 +30,25 @@ def config_name_of(obj: Mapping[str, Any]) -> str:
     """Return the name of the ProviderConfig that the object refers to; `default` if it names none."""
     reference = (obj.get("spec") or {}).get("providerConfigRef") or {}
     return str(reference.get("name") or "default")
+
+
+def synced_generation_of(obj: Mapping[str, Any]) -> int:
+    """Return the generation for which Synced is True, 0 if it is not True now."""
+    synced = conditions.find((obj.get("status") or {}).get("conditions"), conditions.SYNCED)
+    return int(synced.get("observedGeneration") or 0) if synced.get("status") == "True" else 0
+
+
+def settled_generation_of(obj: Mapping[str, Any]) -> int:
+    """Return the generation that was last true at Discord, whatever trouble there was since; 0: none was.
+
+    What has just been made is Synced, but not looked at yet.
+    """
+    status = obj.get("status") or {}
+    synced = synced_generation_of(obj)
+    if not synced:
+        return int(status.get("lastSyncedGeneration") or 0)
+    ready = conditions.find(status.get("conditions"), conditions.READY)
+    return 0 if ready.get("reason") == "Creating" else synced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +171,9 @@ class ManagedResource:
     @property
     def synced_generation(self) -> int:
         """The generation for which Synced was last True, 0 if it is not True now."""
-        for condition in self.status.get("conditions") or ():
-            if condition.get("type") == "Synced" and condition.get("status") == "True":
-                return int(condition.get("observedGeneration") or 0)
-        return 0
+        return synced_generation_of(self.obj)
+
+    @property
+    def settled_generation(self) -> int:
+        """The generation that was last true at Discord, 0 if none was."""
+        return settled_generation_of(self.obj)

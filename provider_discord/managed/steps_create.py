@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from provider_discord.kube.errors import KubeError, NotFound
 from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.attempts import OpenAttempt
-from provider_discord.managed.errors import AmbiguousCreate, ManagedError
+from provider_discord.managed.errors import AmbiguousCreate, Held, ManagedError
 from provider_discord.managed.external import Attempt, Creation, Resolution, Verdict
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.results import Result
@@ -130,6 +130,9 @@ def create(p: Pass) -> Result | None:
         p.set(conditions.reconcile_error(message))
         p.report()
         return p.poll()
+    if isinstance(p.observed.refusal, Held):
+        p.set(conditions.unavailable("it does not exist at Discord any more"))
+        raise p.observed.refusal
     p.set(conditions.creating())
     if p.observed.refusal is not None:
         raise p.observed.refusal

@@ -25,6 +25,7 @@ def observe(p: Pass) -> Result | None:
     if observation.readiness is not None and observation.exists:
         ready = observation.readiness
         p.set(conditions.available() if ready.available else conditions.unavailable(ready.message))
+    p.set(*observation.conditions)
     if adopted and found is not None:
         p.claim_new(found)
         p.tools.checkpoint("adopt.before-persist")

@@ -149,7 +149,9 @@ GO_PROVIDER_STATUS = {
 def test_the_status_has_every_field_of_the_go_provider(kind: KindDefinition) -> None:
     status = root(kind)["properties"]["status"]["properties"]
     assert set(status["atProvider"]["properties"]) >= GO_PROVIDER_STATUS[kind.kind]
-    assert set(status) == {"atProvider", "conditions", "observedGeneration", "lastHandledReconcileAt"}
+    assert set(status) == {
+        "atProvider", "conditions", "observedGeneration", "lastHandledReconcileAt", "lastSyncedGeneration",
+    }  # fmt: skip
 
 
 @managed

@@ -12,8 +12,9 @@ tolerance for jitter:
 * disjoint although the first window cannot have ended yet: the end moved, the bucket is *sliding*;
 * closer to each other than one period, which every further request would have moved it by: it is *fixed*.
 
-Until decided, the latest end counts, which is too early for neither. Only monotonic Reset-After is read, never
-X-RateLimit-Reset, which needs synchronised clocks.
+Until decided, the latest end counts, which is too early for neither. Our own clock, monotonic, and Reset-After
+decide all this. X-RateLimit-Reset is never compared with our clock, which would have to be synchronised: it only
+lets ``ServerClock`` tell when a request that is to arrive after a window's end may be sent, which is sooner.
 
 Tokens are ``lowest Remaining seen in this window - requests in flight``: right for answers out of order, and
 self-correcting as requests come back. Never more are taken in a window than its limit, for the answers that show
@@ -30,6 +31,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from .priority import Priority
+from .serverclock import ServerClock, ServerInstant
 from .timings import DiscordTimings
 
 if TYPE_CHECKING:
@@ -51,12 +53,14 @@ class RateHeaders:
         remaining: Requests left.
         reset_after: Seconds until all are back.
         bucket: The bucket's hash, without the major parameter.
+        reset: When all are back, in seconds on the server's clock; None when it does not say.
     """
 
     limit: int
     remaining: int
     reset_after: float
     bucket: str
+    reset: float | None = None
 
     @classmethod
     def parse(cls, headers: Mapping[str, str]) -> RateHeaders | None:
@@ -71,12 +75,26 @@ class RateHeaders:
                 remaining=int(headers["x-ratelimit-remaining"]),
                 reset_after=float(headers["x-ratelimit-reset-after"]),
                 bucket=headers["x-ratelimit-bucket"],
+                reset=_finite(headers.get("x-ratelimit-reset")),
             )
         except (KeyError, ValueError):
             return None
         sane = 0 < found.limit <= _LARGEST_LIMIT and found.remaining >= 0
         sane = sane and 0 <= found.reset_after <= _LONGEST_SECONDS and found.bucket != ""
         return found if sane else None
+
+    @property
+    def counted_at(self) -> float | None:
+        """When the server counted the request, on its clock."""
+        return None if self.reset is None else self.reset - self.reset_after
+
+
+def _finite(text: str | None) -> float | None:
+    try:
+        seconds = float(text or "nan")
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 class BucketKind(Enum):
@@ -90,7 +108,9 @@ class BucketKind(Enum):
 class Bucket:
     """State of one bucket. Instants are monotonic seconds; not safe for threads."""
 
-    def __init__(self, *, name: str, hashed: bool, major: str, timings: DiscordTimings) -> None:
+    def __init__(
+        self, *, name: str, hashed: bool, major: str, timings: DiscordTimings, clock: ServerClock
+    ) -> None:
         """Make a bucket of which nothing is known: it lets one request through at a time.
 
         Args:
@@ -98,6 +118,7 @@ class Bucket:
             hashed: Whether name is Discord's hash.
             major: Value of the major parameter.
             timings: Margin, and concurrency where there is no limit.
+            clock: Of the server.
         """
         self.name = name
         self.hashed = hashed
@@ -113,10 +134,12 @@ class Bucket:
         self.queues: dict[Priority, list[Ticket]] = {priority: [] for priority in Priority}
         self.members: set[tuple[str, str]] = set()
         self.booked: dict[Hashable, float] = {}
+        self._clock = clock
         self._margin = timings.reset_margin_seconds
         self._concurrency = timings.unlimited_concurrency
         self._remaining = 0
         self._low = self._end = self._latest = -math.inf
+        self._resets_at: ServerInstant | None = None
         self._live = False
         self._previous = -math.inf
         self._sample: tuple[float, float] | None = None
@@ -224,8 +247,10 @@ class Bucket:
             if not self._live:  # at worst the window has just begun
                 self._live = True
                 self._low, self._end, self._latest = -math.inf, now + self._length, now + self._length
+                self._resets_at = None
             elif self.kind is BucketKind.UNDECIDED:
                 self._latest = max(self._latest, now + self._length)
+                self._resets_at = None
         else:
             self._taken -= 1
 
@@ -292,7 +317,10 @@ class Bucket:
         return math.ceil(busy / self._period - 1e-9) if busy > 0 and self._period > 0 else 0
 
     def _reset(self) -> float:
-        return self._end if self.kind is BucketKind.FIXED else self._latest
+        """Return when a request may be sent that must arrive after the window's end."""
+        reset = self._end if self.kind is BucketKind.FIXED else self._latest
+        sooner = self._clock.send_after(self._resets_at)
+        return reset if sooner is None else min(reset, sooner)
 
     def _roll(self, now: float) -> None:
         if self._live and now >= self._reset() + self._margin:
@@ -316,6 +344,7 @@ class Bucket:
         fresh = self._low == -math.inf
         self._live = True
         self._low, self._end, self._latest = low, end, end
+        self._resets_at = None if headers.reset is None else self._clock.instant(headers.reset)
         self._sample = (low, end)
         self._length = max(self._length, headers.reset_after)
         self._seen_remaining = headers.remaining
@@ -328,6 +357,10 @@ class Bucket:
         self._low = max(self._low, low)
         self._end = min(self._end, end)
         self._latest = max(self._latest, end)
+        if headers.reset is None:
+            self._resets_at = None
+        elif self._resets_at is not None:
+            self._resets_at = self._clock.instant(max(headers.reset, self._resets_at.seconds))
         if self._sample is None:
             self._sample = (low, end)
         elif self.kind is BucketKind.UNDECIDED:
@@ -345,6 +378,7 @@ class Bucket:
         self.limit = limit
         self.kind = BucketKind.UNDECIDED
         self._low = self._end = self._latest = -math.inf
+        self._resets_at = None
         self._live = False
         self._period = self._length = 0.0
         self._remaining = 0

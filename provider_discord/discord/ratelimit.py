@@ -29,6 +29,7 @@ from .errors import Scope
 from .global_limit import GlobalLimit
 from .parking import Parked, Parking
 from .priority import Priority
+from .serverclock import ServerClock
 from .tickets import Demand, Estimate, Refusal, Ticket, TicketState
 from .timings import DiscordTimings
 
@@ -50,7 +51,8 @@ class Limiter:
         self._oldest: list[tuple[int, Ticket]] = []
         self._urgent = 0
         self._parking = Parking()
-        self._global = GlobalLimit(timings=timings)
+        self._clock = ServerClock()
+        self._global = GlobalLimit(timings=timings, clock=self._clock)
         self._swept_at = -math.inf
 
     # Numbers for metrics
@@ -175,11 +177,11 @@ class Limiter:
             now: When the answer's headers were there, or the failure was noticed.
             headers: The answer's, names in lower case; None when none came.
             ok: Whether it was a success (2xx).
-            sent_at: Just before it was sent.
+            sent_at: Just before its first byte.
         """
         rate = RateHeaders.parse(headers) if headers is not None else None
         known = rate is not None and self._learn(ticket, rate, now)
-        self._release(ticket, now, round_trip=None if headers is None else now - sent_at)
+        self._release(ticket, now, rate=rate, sent_at=sent_at)
         ticket.state = TicketState.DONE
         if rate is not None and known:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
@@ -191,7 +193,7 @@ class Limiter:
         rate = RateHeaders.parse(headers)
         if rate is not None and not self._learn(ticket, rate, now):
             rate = None
-        self._release(ticket, now, round_trip=None)
+        self._release(ticket, now)
         ticket.refused_by = refusal.scope
         until = now + refusal.retry_after + self._timings.reset_margin_seconds
         bucket, demand = ticket.bucket, ticket.demand
@@ -259,9 +261,14 @@ class Limiter:
         self._global.take(now, level)
         self._in_flight.add(ticket)
 
-    def _release(self, ticket: Ticket, now: float, *, round_trip: float | None) -> None:
+    def _release(
+        self, ticket: Ticket, now: float, *, rate: RateHeaders | None = None, sent_at: float = -math.inf
+    ) -> None:
         self._in_flight.discard(ticket)
-        self._global.ended(now, round_trip=round_trip)
+        counted_at = None if rate is None else rate.counted_at
+        if counted_at is not None:
+            self._clock.learn(counted_at, sent_at=sent_at, received_at=now)
+        self._global.ended(now, counted_at=counted_at)
         ticket.bucket.used_at = now
 
     def _enqueue(self, ticket: Ticket) -> None:
@@ -294,7 +301,7 @@ class Limiter:
         # A route holds a space and a hash does not, so the names cannot meet.
         bucket = self._buckets.get((name, major))
         if bucket is None:
-            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings)
+            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings, clock=self._clock)
             self._buckets[name, major] = bucket
         return bucket
 

@@ -17,8 +17,8 @@ class DiscordTimings:
         deadline_seconds: For a whole call, retries and waiting included, unless the call says otherwise.
         max_wait_seconds: How long a call may wait for a rate limit, unless it says otherwise.
         keepalive_seconds: How long an idle connection is kept; less than Cloudflare's 400.
-        max_in_flight: Requests at a time, and size of the connection pool. 50 a second at 0.2 s are 10; what is over
-            lets the burst at the beginning of each second pass sooner.
+        max_in_flight: Requests at a time, and size of the connection pool. 50 a second at 0.2 s are 10; with as many
+            as the global limit allows a burst at the beginning of a second leaves at once.
         max_attempts: Tries of an idempotent request on transport errors and 5xx.
         retry_initial_seconds: First pause between tries; doubles, with jitter.
         retry_maximum_seconds: Longest pause between tries.
@@ -53,7 +53,7 @@ class DiscordTimings:
     deadline_seconds: float = 30.0
     max_wait_seconds: float = 1.0
     keepalive_seconds: float = 120.0
-    max_in_flight: int = 24
+    max_in_flight: int = 50
     max_attempts: int = 3
     retry_initial_seconds: float = 0.2
     retry_maximum_seconds: float = 1.0

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from provider_discord.discord.global_limit import GlobalLimit, RoundTrips
+from provider_discord.discord.global_limit import GlobalLimit
 from provider_discord.discord.priority import Priority
+from provider_discord.discord.serverclock import ServerClock
 from provider_discord.discord.timings import DiscordTimings
 
 TIMINGS = DiscordTimings(global_per_second=8, max_in_flight=5)
 
 
-@pytest.mark.parametrize(
-    ("samples", "credit", "reason"),
-    [
-        ([], 0.0, "nothing is known"),
-        ([0.1] * 10, 0.0, "these may all have paid for connecting"),
-        ([0.1] * 11, 0.1, "a steady latency is had back whole"),
-        ([0.1] * 20 + [0.08] * 20, 0.07, "shortest 0.08, average 0.09"),
-        ([0.1, 0.3] * 20, 0.0, "shortest 0.1, average 0.2"),
-        ([0.1] * 200 + [0.02], 0.0, "a single short one ends it at once"),
-        ([0.02] + [0.1] * 128, 0.1, "what is long ago is forgotten"),
-    ],
-)
-def test_credit_of_round_trips(samples: list[float], credit: float, reason: str) -> None:
-    trips = RoundTrips(trusted=10)
-    for seconds in samples:
-        trips.add(seconds)
-    assert trips.credit == pytest.approx(credit, abs=1e-9), reason
+def make(timings: DiscordTimings = TIMINGS, clock: ServerClock | None = None) -> GlobalLimit:
+    return GlobalLimit(timings=timings, clock=clock or ServerClock())
 
 
-def test_a_slot_is_held_until_a_second_after_the_answer() -> None:
-    limit = GlobalLimit(timings=TIMINGS)
+@pytest.mark.parametrize("counted_at", [None, 5_000.0], ids=["unstamped", "stamped by a clock not yet known"])
+def test_a_slot_is_held_until_a_second_after_the_answer(counted_at: float | None) -> None:
+    limit = make()
     for _ in range(8):
         limit.take(0.0, Priority.USER)
-        limit.ended(0.3, round_trip=0.3)
+        limit.ended(0.3, counted_at=counted_at)
     limit.sweep(1.29)
     assert not limit.room(1.29)
     assert limit.wait(1.29) == pytest.approx(0.01)
@@ -42,51 +29,49 @@ def test_a_slot_is_held_until_a_second_after_the_answer() -> None:
     assert limit.room(1.3)
 
 
-def test_steady_round_trips_free_slots_earlier_but_not_those_without_an_answer() -> None:
-    limit = GlobalLimit(timings=TIMINGS)
+def test_a_known_server_clock_frees_a_slot_a_second_after_it_was_counted() -> None:
+    """Their clock is 4,900 s ahead; a request needs 10 ms there and 190 ms back."""
+    clock = ServerClock()
     for n in range(30):
-        limit.take(n, Priority.USER)
-        limit.ended(n + 0.2, round_trip=0.2)
-    limit.sweep(100.0)
+        clock.learn(4_900.0 + n + 0.01, sent_at=float(n), received_at=n + 0.2)
+    limit = make(clock=clock)
     for n in range(8):
         limit.take(100.0, Priority.USER)
-        limit.ended(100.2, round_trip=None if n else 0.2)
-    assert limit.next_at(100.2) == pytest.approx(101.0)
-    limit.sweep(101.0)
-    assert limit.room(101.0)
-    limit.take(101.0, Priority.USER)
-    assert not limit.room(101.0)
-    assert limit.next_at(101.0) == pytest.approx(101.2)
+        limit.ended(30.2, counted_at=None if n else 4_930.01)
+    at = limit.next_at(30.2)
+    assert at == pytest.approx(31.0, abs=0.005), "what is sent now arrives when the second is over"
+    limit.sweep(31.01)
+    assert limit.room(31.01)
+    limit.take(31.01, Priority.USER)
+    assert not limit.room(31.01)
+    assert limit.next_at(31.01) == pytest.approx(31.2), "the others say nothing, so our clock counts"
 
 
 def test_polls_leave_a_slot_and_are_spread() -> None:
-    limit = GlobalLimit(timings=DiscordTimings(global_per_second=50, max_in_flight=50))
-    taken = 0
-    while limit.room(0.0, Priority.POLL):
-        limit.take(0.0, Priority.POLL)
-        taken += 1
-    assert taken == 13, "a quarter goes at once"
+    limit = make(DiscordTimings(global_per_second=50, max_in_flight=50))
+    assert limit.room(0.0, Priority.POLL)
+    limit.take(0.0, Priority.POLL)
+    assert not limit.room(0.0, Priority.POLL)
     assert limit.room(0.0, Priority.RETRY)
-    at = limit.next_at(0.0) or 0.0
-    assert at == pytest.approx(0.015)
-    assert limit.room(at, Priority.POLL)
+    at, taken = limit.next_at(0.0) or 0.0, 1
+    assert at == pytest.approx(0.018)
     while limit.room(at, Priority.POLL):
         limit.take(at, Priority.POLL)
         at += 0.02
         taken += 1
     assert taken == 40, "a fifth of what may be in flight is left"
     for _ in range(40):
-        limit.ended(at, round_trip=0.1)
+        limit.ended(at, counted_at=None)
     while limit.room(at, Priority.POLL):
         limit.take(at, Priority.POLL)
         at += 0.02
         taken += 1
-    assert taken == 48, "two slots are left"
+    assert taken == 49, "a slot is left"
     assert limit.room(at, Priority.USER)
 
 
 def test_nothing_is_sent_while_blocked() -> None:
-    limit = GlobalLimit(timings=TIMINGS)
+    limit = make()
     limit.block(5.0)
     limit.block(4.0)
     assert not limit.room(4.9)

@@ -67,6 +67,7 @@ class Server:
     hash_of: Callable[[str, float], str] = lambda route, _: f"h({route})"
     headerless: Callable[[], bool] = lambda: False
     sublimit: Callable[[str, frozenset[str], float], float] = lambda _, __, ___: 0.0
+    wall: Callable[[float], float] = lambda now: now + 1_700_000_000.0
     global_limit: int = 50
     buckets: dict[tuple[str, str], Window] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
@@ -91,6 +92,7 @@ class Server:
             "x-ratelimit-limit": str(self.bucket(name, demand.major).limit),
             "x-ratelimit-remaining": str(remaining),
             "x-ratelimit-reset-after": f"{reset_after:.3f}",
+            "x-ratelimit-reset": f"{self.wall(now) + reset_after:.3f}",
             "x-ratelimit-bucket": name,
         }
         if not accepted:

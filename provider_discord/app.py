@@ -3,7 +3,10 @@
 Nothing else knows more than its own room. What a part needs is handed to it, clocks and constants included, so
 that the same process runs scaled in whole-system tests. A copy that does not lead keeps its caches warm and does
 nothing else. One that loses its lease, because the API server was away, starts no further pass and no further
-request; it goes on when it leads again, and needs no restart for that.
+request; it goes on when it leads again, and needs no restart for that. Whenever a copy begins to lead, it acts by
+nothing that it knew before: what it has cached may be minutes old without its knowing.
+
+Kinds come and go: each one's objects are listed and watched as soon as its CRD is there, and none waits for another.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ from provider_discord.kinds.session import DiscordSessions
 from provider_discord.kinds.siblings import Siblings
 from provider_discord.kinds.visit import Equipment
 from provider_discord.kube.client import KubeClient, connect
+from provider_discord.kube.definitions import Definitions
 from provider_discord.kube.events import EventRecorder
+from provider_discord.kube.fence import Fence
 from provider_discord.kube.lease import LeaderElector
 from provider_discord.kube.reflector import Reflector
 from provider_discord.kube.resource import Resource
@@ -107,6 +112,15 @@ def _wall() -> datetime:
     return datetime.now(UTC)
 
 
+def lease_clock() -> float:
+    """Return seconds that also pass while the machine is suspended, unlike `time.monotonic`'s on Linux.
+
+    A lease runs out for the others in that time as well. Where there is no such clock, the monotonic one.
+    """
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 class App:
     """One process: made, run once, thrown away."""
 
@@ -144,6 +158,7 @@ class App:
             metrics=self.metrics,
         )
         self._elector = self._make_elector(self._access) if config.leader_election else None
+        self._definitions = Definitions(self._access, timings=timings.kube, now=self._now)
         self._sessions = self._make_sessions()
         self._instruments = ManagedInstruments(
             self.metrics,
@@ -163,6 +178,7 @@ class App:
                 now=self._now,
                 rand=self._rand,
                 metrics=self.metrics,
+                definitions=self._definitions,
             )
             for resource in resources
         ]
@@ -187,7 +203,7 @@ class App:
             name=self._config.lease_name,
             identity=self._config.identity,
             timings=self._timings.kube,
-            now=self._now,
+            now=lease_clock,
             wall=_wall,
             on_started=self._lead,
             on_stopped=lambda: log.warning("the lease is lost; nothing is done until this copy leads again"),
@@ -228,6 +244,7 @@ class App:
         stores: Mapping[Resource, Store] = {resource: self._stores[resource] for resource in RESOURCES}
         announcer = Announcer(self._events, now=self._now, repeat_seconds=timings.event_repeat_seconds)
         claims = Claims()
+        fenced = Fence(access, may_write=self.leads)
         equipment = Equipment(
             now=self._now,
             wall=_wall,
@@ -239,10 +256,10 @@ class App:
         self._siblings = equipment.siblings
         kinds = {kind.resource: kind for kind in managed_kinds(equipment)}
         usages = Usages(
-            access=access, resource=usage_resource, store=self._stores[usage_resource], stores=stores
+            access=fenced, resource=usage_resource, store=self._stores[usage_resource], stores=stores
         )
         configs = ProviderConfigs(
-            access=access,
+            access=fenced,
             resource=config_resource,
             store=self._stores[config_resource],
             usages=usages,
@@ -261,7 +278,7 @@ class App:
             usages=usages,
             claims=claims,
             references=ReferenceResolver(kinds=kinds, stores=stores),
-            secrets=ConnectionSecrets(access),
+            secrets=ConnectionSecrets(fenced),
             announcer=announcer,
             metrics=self._instruments,
             timings=timings,
@@ -271,6 +288,7 @@ class App:
             rand=self._rand,
             new_id=lambda: uuid.uuid4().hex[:12],
             may_write=self.leads,
+            kind_ends=self._definitions.ending,
             pause=time.sleep,
             management_policies=self._config.management_policies,
         )
@@ -322,7 +340,7 @@ class App:
 
     def leads(self) -> bool:
         """Tell whether this process may write now."""
-        return self._elector is None or self._elector.holds(self._now())
+        return self._elector is None or self._elector.holds(lease_clock())
 
     def _start(self) -> None:
         assert self._controller is not None
@@ -336,8 +354,11 @@ class App:
         self._controller.start()
 
     def _lead(self) -> None:
+        """Begin to lead, with nothing in hand that is older than that."""
         self._born = _wall()
         self._sessions.look_anew()
+        for reflector in self._reflectors:
+            reflector.renew()
 
     def _stop(self) -> None:
         """Let passes finish, then give everything back; in the reverse order of the start."""
@@ -366,24 +387,15 @@ class App:
         return (CheckResult("ping", ok=True),)
 
     def readyz(self) -> Sequence[CheckResult]:
-        """Check that every kind has been listed; who leads, and Discord, play no part."""
-        return [
-            CheckResult(
-                f"cache-{reflector.resource.plural}",
-                ok=reflector.synced.is_set(),
-                message=""
-                if reflector.synced.is_set()
-                else f"not listed yet: {reflector.last_error or 'in progress'}",
-            )
-            for reflector in self._reflectors
-        ]
+        """Check that every kind that is served has been listed; who leads, and Discord, play no part."""
+        return [_cache_check(reflector) for reflector in self._reflectors]
 
     def healthz(self) -> Sequence[CheckResult]:
         """Check everything, Discord and the tokens included."""
         checks = [*self.livez(), *self.readyz()]
         for reflector in self._reflectors:
             error = reflector.last_error
-            if reflector.synced.is_set() and error is not None:
+            if reflector.synced.is_set() and error is not None and not reflector.missing:
                 checks.append(CheckResult(f"watch-{reflector.resource.plural}", ok=False, message=str(error)))
         open_circuits = self.metrics.discord.open_circuits()
         checks.append(
@@ -395,7 +407,7 @@ class App:
         )
         checks.append(self._token_check())
         if self._elector is not None:
-            leading = self._elector.holds(self._now())
+            leading = self._elector.holds(lease_clock())
             checks.append(
                 CheckResult(
                     "leader", ok=True, message="this copy" if leading else self._elector.holder or "nobody"
@@ -412,3 +424,13 @@ class App:
     def _exposition(self) -> bytes:
         self._instruments.refresh()
         return self.metrics.render()
+
+
+def _cache_check(reflector: Reflector) -> CheckResult:
+    name = f"cache-{reflector.resource.plural}"
+    if reflector.missing:
+        # With Crossplane's safe-start a kind that nobody has activated has no CRD: that is as it should be.
+        return CheckResult(name, ok=True, message=f"not served: there is no CRD {reflector.resource}")
+    if reflector.synced.is_set():
+        return CheckResult(name, ok=True)
+    return CheckResult(name, ok=False, message=f"not listed yet: {reflector.last_error or 'in progress'}")

@@ -27,6 +27,7 @@ from provider_discord.kube.config import ClusterConfig, load_config
 from provider_discord.kube.errors import (
     KubeConfigError,
     MalformedResponse,
+    NotFound,
     Unauthorized,
     Unreachable,
     error_from_response,
@@ -192,6 +193,7 @@ class KubeClient:
         *,
         namespace: str | None = None,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 100,
         continue_token: str = "",
     ) -> Page:
@@ -199,6 +201,8 @@ class KubeClient:
         query: dict[str, str] = {"limit": str(limit)}
         if label_selector:
             query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
         if continue_token:
             query["continue"] = continue_token
         path = resource.path(namespace)
@@ -247,6 +251,7 @@ class KubeClient:
         resource_version: str,
         timeout_seconds: float,
         namespace: str | None = None,
+        field_selector: str = "",
     ) -> HttpWatch:
         """Follow changes; see `ObjectAccess`."""
         query = {
@@ -255,11 +260,23 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(max(1, round(timeout_seconds))),
         }
+        if field_selector:
+            query["fieldSelector"] = field_selector
         path = resource.path(namespace)
         response = self._send(
             "GET", path, query=query, body=None, read_timeout=self._timings.watch_inactivity_seconds
         )
         return HttpWatch(response, request=f"watch {path}")
+
+    def verbs(self, resource: Resource) -> frozenset[str]:
+        """Return what discovery says may be done to a kind. Raises `NotFound`: it is not served."""
+        path = resource.path().rpartition("/")[0]
+        for served in self._json("GET", path).get("resources") or ():
+            if served.get("name") == resource.plural:
+                return frozenset(served.get("verbs") or ())
+        raise NotFound(
+            status=404, message=f"the API server serves no {resource.plural}", request=f"GET {path}"
+        )
 
     def _json(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Obj | None = None

@@ -23,6 +23,7 @@ __all__ = [
     "KubeError",
     "MalformedResponse",
     "NotFound",
+    "NotLeading",
     "ServerError",
     "TooManyRequests",
     "Unauthorized",
@@ -45,6 +46,10 @@ class KubeConfigError(KubeError):
 
 class Unreachable(KubeError):
     """No answer: refused, reset, timed out or cut off. A write may or may not have been carried out."""
+
+
+class NotLeading(KubeError):
+    """A write was not sent, because this process may not write any more."""
 
 
 class MalformedResponse(KubeError):

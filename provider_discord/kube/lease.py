@@ -6,6 +6,9 @@ clock. And the holder stops by itself: `holds` is false from the renew deadline 
 which the last successful renewal was *sent*. No thread has to run for that, so it is true also after the
 process was stopped (SIGSTOP, a frozen node) and woke up again, before anything else has happened.
 
+Each time that we begin to lead is a term of its own, and `LeaderElector.holds` is true only after `on_started` has
+returned for it: whoever must look at the world anew first, does so there.
+
 A deadline that passed is not the end: the elector says so (`on_stopped`) and tries to lead again, so that an API
 server that was away for a while needs no restart of ours. A holder that finds its own name in the lease, after a
 restart of its container, takes it back at once.
@@ -87,10 +90,16 @@ class LeaseCore:
         self._fresh = False
         """Whether the next move may be made by what is known, without reading first."""
         self._held_until = float("-inf")
+        self._term = 0
 
     def holds(self, now: float) -> bool:
         """Tell whether we lead now, and may begin something."""
         return now < self._held_until
+
+    @property
+    def term(self) -> int:
+        """How often we have begun to lead: another one than before means that somebody else may have in between."""
+        return self._term
 
     @property
     def holder(self) -> str:
@@ -120,6 +129,8 @@ class LeaseCore:
 
     def wrote(self, lease: Obj, *, sent_at: float) -> None:
         """Take in that a create or replace succeeded that was sent at `sent_at`."""
+        if self.holder != self._identity or not self.holds(sent_at):
+            self._term += 1
         self._lease = lease
         self._seen_at = sent_at
         self._fresh = True
@@ -216,13 +227,15 @@ class LeaderElector:
             renew_deadline_seconds=timings.lease_renew_deadline_seconds,
         )
         self._leading = False
+        self._term = 0
+        """The term that `on_started` has returned for."""
         self._said = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leader-elector", daemon=True)
 
     def holds(self, now: float) -> bool:
         """Tell whether we lead at this monotonic instant. Ask before everything that only a leader may do."""
-        return self._core.holds(now)
+        return self._term == self._core.term and self._core.holds(now)
 
     @property
     def holder(self) -> str:
@@ -285,9 +298,15 @@ class LeaderElector:
             return
 
     def _announce(self) -> None:
-        leading = self._core.holds(self._now())
-        if leading == self._leading:
-            return
+        leading, term = self._core.holds(self._now()), self._core.term
+        if self._leading and leading and term != self._term:
+            self._tell(leading=False)  # Lost and won again between two looks.
+        if leading != self._leading:
+            self._tell(leading=leading)
+        if leading:
+            self._term = term
+
+    def _tell(self, *, leading: bool) -> None:
         self._leading = leading
         self._show()
         if leading:

@@ -6,8 +6,11 @@ the API server no longer has that version (410, over HTTP or within the stream) 
 what the new list lacks was deleted meanwhile.
 
 Whatever goes wrong is said once (again when it changes, or lasts), kept in `last_error` and tried again with
-jittered backoff: an API server that is down, a kind whose CRD is not installed yet, a role that is missing.
-Nothing ends the loop but `stop`, and one kind's trouble is none of the others'.
+jittered backoff: an API server that is down, a role that is missing. Nothing ends the loop but `stop`, and one
+kind's trouble is none of the others'.
+
+The store says that it is synced only as long as it may be acted by: not while the kind is not served (its CRD is not
+installed, or was removed; it is waited for), and not from `renew` until everything has been listed again.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import structlog
 
 from provider_discord.kube.access import Event, EventType, ObjectAccess, Watch
 from provider_discord.kube.backoff import Backoff
+from provider_discord.kube.definitions import Definitions
 from provider_discord.kube.errors import ApiError, Gone, KubeError, MalformedResponse, NotFound, Unreachable
 from provider_discord.kube.resource import Key, Resource, key_of
 from provider_discord.kube.store import Change, Store
@@ -40,7 +44,7 @@ class Reflector:
     """One kind's list and watch, in a thread of its own.
 
     Attributes:
-        synced: set once the first list is in the store and the handler has been told of all of it.
+        synced: set once the first list is in the store and the handler has been told of all of it; for good.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Reflector:
         log: Any = None,
         namespace: str | None = None,
         metrics: Metrics | None = None,
+        definitions: Definitions | None = None,
     ) -> None:
         """Make one; `start` starts it.
 
@@ -70,6 +75,7 @@ class Reflector:
             log: a structlog logger.
             namespace: follow only this namespace.
             metrics: where lists and errors are counted.
+            definitions: how to wait for the kind's CRD; without, a kind that is not served is asked for again.
         """
         self.synced = threading.Event()
         self._access = access
@@ -81,6 +87,7 @@ class Reflector:
         self._rand = rand
         self._namespace = namespace
         self._metrics = metrics
+        self._definitions = definitions
         self._log = (log or structlog.get_logger()).bind(resource=str(resource))
         self._backoff = Backoff(
             minimum=timings.reflector_backoff_min_seconds,
@@ -88,14 +95,21 @@ class Reflector:
             rand=rand,
         )
         self._stopping = threading.Event()
+        self._nudge = threading.Event()
+        """Ends a pause before its time."""
         self._lock = threading.Lock()
         self._watch: Watch | None = None
+        self._wanted = 0
+        """How often a new list was asked for."""
         self._thread = threading.Thread(target=self._run, name=f"reflector-{resource.plural}", daemon=True)
         self._last_error: KubeError | None = None
+        self._missing = False
         self._said: tuple[str, float] | None = None
         # Of the loop's thread alone:
         self._version: str | None = None
         """Where the watch goes on; None: list first."""
+        self._listed = 0
+        """The last list was begun after so many requests for a new one."""
         self._highest = 0
         self._refusals = 0
 
@@ -109,13 +123,35 @@ class Reflector:
         """What is wrong now; None as soon as a list or watch works again."""
         return self._last_error
 
+    @property
+    def missing(self) -> bool:
+        """Whether the kind is not served now: its CRD is not there, or not established."""
+        return self._missing
+
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._thread.start()
 
+    def renew(self) -> None:
+        """Let nobody act by the store until everything has been listed again, which begins at once.
+
+        For who may have been cut off without knowing: a watch that told nothing may have had nothing to tell, or may
+        have been dead for minutes.
+        """
+        with self._lock:
+            if not self.synced.is_set():
+                return  # The first list is under way, or still to be begun.
+            self._wanted += 1
+            self._store.suspend()
+            watch = self._watch
+        self._nudge.set()
+        if watch is not None:
+            watch.close()
+
     def stop(self, timeout: float = 2.0) -> None:
         """End, and wait up to `timeout` seconds for the thread; one that still waits for an answer is left behind."""
         self._stopping.set()
+        self._nudge.set()
         with self._lock:
             watch = self._watch
         if watch is not None:
@@ -126,13 +162,41 @@ class Reflector:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._version is None:
+                if self._version is None or self._outdated():
                     self._list()
                 self._follow()
             except Exception as error:  # noqa: BLE001 - this thread is all that keeps the cache true
                 if self._stopping.is_set():
                     return
-                self._stopping.wait(self._failed(error))
+                wait = self._failed(error)
+                if not (self._missing and self._appeared()):
+                    self._pause(wait)
+
+    def _pause(self, seconds: float) -> None:
+        self._nudge.wait(seconds)
+        self._nudge.clear()
+
+    def _outdated(self) -> bool:
+        with self._lock:
+            return self._wanted != self._listed
+
+    def _running(self, watch: Watch | None) -> None:
+        """Note which watch others have to close to be heard; close it if they have spoken already."""
+        with self._lock:
+            self._watch = watch
+            unwanted = self._stopping.is_set() or self._wanted != self._listed
+        if watch is not None and unwanted:
+            watch.close()
+
+    def _appeared(self) -> bool:
+        """Wait for the kind's CRD, where that is possible; return whether it has come."""
+        if self._definitions is None:
+            return False
+        try:
+            return self._definitions.until_served(self._resource, opened=self._running)
+        except KubeError as error:
+            self._log.debug("the kind's CRD could not be watched", error=str(error))
+            return False
 
     # Listing.
 
@@ -142,7 +206,9 @@ class Reflector:
         The pages of one list show the same moment. If the token for the next page grows too old meanwhile
         (`Gone`), the next round lists from the start; what was taken in is right and stays.
         """
-        initial = not self._store.has_synced
+        initial = not self.synced.is_set()
+        with self._lock:
+            wanted = self._wanted
         keys: set[Key] = set()
         token = ""
         first = True
@@ -175,7 +241,11 @@ class Reflector:
         for change in self._store.retain(keys, resource_version=version):
             self._tell(change)
         self._version = page.resource_version
-        self._store.mark_synced()
+        with self._lock:
+            self._listed = wanted
+            if wanted == self._wanted:
+                self._store.mark_synced()
+        self._missing = False
         if self._metrics is not None:
             self._metrics.reflector_lists.labels(kind=self._resource.kind).inc()
         if initial:
@@ -202,11 +272,8 @@ class Reflector:
                 timeout_seconds=timeout,
                 namespace=self._namespace,
             )
-            with self._lock:
-                self._watch = watch
-            if self._stopping.is_set():
-                watch.close()
-            self._last_error = None
+            self._running(watch)
+            self._note(None)
             for event in watch:
                 if not told:
                     told = True
@@ -217,9 +284,8 @@ class Reflector:
         except Unreachable as error:
             broken = error
         finally:
-            with self._lock:
-                self._watch = None
-        if not self._stopping.is_set():
+            self._running(None)
+        if not self._stopping.is_set() and not self._outdated():
             self._ended(lived=self._now() - started, told=told, broken=broken)
 
     def _ended(self, *, lived: float, told: bool, broken: Unreachable | None) -> None:
@@ -236,7 +302,7 @@ class Reflector:
             if broken:
                 self._log.debug("a watch broke off and is made anew", seconds=round(lived), error=str(broken))
         elif told:
-            self._stopping.wait(self._timings.reflector_backoff_min_seconds)
+            self._pause(self._timings.reflector_backoff_min_seconds)
         else:
             msg = f"the watch on {self._resource} was ended at once"
             raise broken or Unreachable(msg)
@@ -280,7 +346,7 @@ class Reflector:
     def _succeeded(self) -> None:
         self._backoff.reset()
         self._refusals = 0
-        self._last_error = None
+        self._note(None)
         if self._said is not None:
             self._said = None
             self._log.info("list and watch work again")
@@ -303,13 +369,24 @@ class Reflector:
             self._refusals += 1
             if self._refusals >= _REFUSALS_BEFORE_RELIST:
                 self._version = None
-        self._last_error = error
+        self._missing = isinstance(error, NotFound)
+        if self._missing:
+            # What the store has of a kind that is no more, nobody may act by.
+            self._version = None
+            self._store.suspend()
+            with self._lock:
+                self._listed = self._wanted  # The next list is a new one in any case.
+        self._note(error)
         self._say(error)
-        missing = isinstance(error, NotFound)
         wait = self._backoff.next(
-            maximum=self._timings.reflector_missing_backoff_max_seconds if missing else None
+            maximum=self._timings.reflector_missing_backoff_max_seconds if self._missing else None
         )
         return max(wait, error.retry_after or 0.0)
+
+    def _note(self, error: KubeError | None) -> None:
+        self._last_error = error
+        if self._metrics is not None:
+            self._metrics.watching(self._resource.kind, works=None if self._missing else error is None)
 
     def _say(self, error: KubeError) -> None:
         if self._metrics is not None:
@@ -321,13 +398,14 @@ class Reflector:
         if (
             self._said
             and self._said[0] == text
-            and now - self._said[1] < self._timings.reflector_repeat_log_seconds
+            and (self._missing or now - self._said[1] < self._timings.reflector_repeat_log_seconds)
         ):
             return
         self._said = (text, now)
         if isinstance(error, NotFound):
             self._log.warning(
-                "this kind is not served; is its CustomResourceDefinition installed?", error=text
+                "this kind is not served; is its CustomResourceDefinition installed? It is waited for",
+                error=text,
             )
         else:
             self._log.warning("list and watch failed; they are tried again", error=text)

@@ -91,7 +91,7 @@ class Store:
 
     @property
     def has_synced(self) -> bool:
-        """True once the first list is in completely: an object that is not here does not exist."""
+        """True once a list is in completely, until `suspend`: an object that is not here does not exist."""
         return self._synced.is_set()
 
     def get(self, key: Key) -> Obj | None:
@@ -139,8 +139,12 @@ class Store:
                 self._index(key, _decode(entry.current), names=(name,))
 
     def mark_synced(self) -> None:
-        """Tell that the first list is in completely."""
+        """Tell that a list is in completely."""
         self._synced.set()
+
+    def suspend(self) -> None:
+        """Tell that what is here may be long out of date; `mark_synced` ends that. It stays readable."""
+        self._synced.clear()
 
     def put(self, obj: Obj, *, initial: bool = False) -> Change | None:
         """Take in what a list or watch delivered; return the change that it is, None if it is none."""

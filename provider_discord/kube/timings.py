@@ -36,6 +36,8 @@ class KubeTimings:
     reflector_backoff_max_seconds: float = 30.0
     reflector_missing_backoff_max_seconds: float = 10.0
     """The longest wait while a kind is not served: whoever installs its CRD is waiting for us."""
+    access_review_seconds: float = 300.0
+    """Whether the CRD of a kind that is not there may be watched is asked again so often."""
     reflector_repeat_log_seconds: float = 600.0
     """An error that stays the same is said again so often."""
     tcp_keepalive_idle_seconds: int = 30

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from provider_discord.kube.errors import KubeError
+from provider_discord.kube.errors import KubeError, NotLeading
 from provider_discord.kube.resource import Key, Obj, Resource, uid_of
 from provider_discord.kube.store import Change, Store
 from provider_discord.kube.workqueue import Priority, WorkQueue
@@ -170,8 +170,12 @@ class Controller:
     def _config_pass(self, name: str) -> Result:
         if not self._tools.may_write():
             return results.after(self._timings.settle_seconds)
+        if not self._stores[self._configs.resource].has_synced:
+            return results.requeue()
         try:
             result = self._configs.reconcile(name)
+        except NotLeading:
+            return results.after(self._timings.settle_seconds)
         except KubeError as cause:
             log.warning("could not look after a provider config", config=name, cause=str(cause))
             return results.failed()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreachable
+from provider_discord.kube.errors import Conflict, KubeError, NotFound, NotLeading, Unreachable
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import (
@@ -65,6 +65,7 @@ STEPS: tuple[Step, ...] = (
     Step(steps_before.requested),
     Step(steps_before.policies),
     Step(steps_before.orphaned),
+    Step(steps_before.swept_away, "CannotDeleteExternalResource", "delete failed", own_writes=False),
     Step(steps_before.claim, "ExternalNameInUse"),
     Step(steps_before.references, "CannotResolveResourceReferences"),
     Step(steps_before.connect, "CannotConnectToProvider", "connect failed", own_writes=False),
@@ -100,11 +101,13 @@ class Reconciler:
         """Make one pass over an object and return what to do next. Raises no `Exception`."""
         tools = self.tools
         kind, store = tools.kinds[resource], tools.stores[resource]
-        if not tools.may_write() or not store.has_synced:
+        if not tools.may_write():
             return results.after(tools.timings.settle_seconds)
         obj = store.get(key)
         if obj is None:
-            return results.forget()
+            return results.forget()  # Should it come yet, its coming queues it.
+        if not store.has_synced:
+            return results.requeue()
         mr = ManagedResource.of(resource, obj, possible=kind.is_external_name)
         p = Pass(tools=tools, kind=kind, mr=mr, priority=priority)
         for step in STEPS:
@@ -124,13 +127,11 @@ class Reconciler:
     def _failed(self, p: Pass, step: Step, error: Exception) -> Result:
         """Tell what went wrong and decide when to look again."""
         match error:
-            case LeadershipLost():
+            case LeadershipLost() | NotLeading() | Starting():
                 return results.after(p.tools.timings.settle_seconds)
             case Conflict() | NotFound(served=True):
                 # Somebody was faster: the watch brings the object as it is now, or its end.
                 return results.requeue()
-            case Starting():
-                return results.after(p.tools.timings.settle_seconds)
             case Paused():
                 p.tools.announcer.notice(p.mr.obj, "ReconciliationPaused", str(error))
                 p.set(conditions.reconcile_paused(str(error)))

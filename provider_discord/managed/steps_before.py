@@ -53,6 +53,29 @@ def orphaned(p: Pass) -> Result | None:
     return p.finish_deletion()
 
 
+def swept_away(p: Pass) -> Result | None:
+    """Let an object go that is deleted because its whole kind is, and leave what it stands for at Discord alone.
+
+    Deleting a CustomResourceDefinition deletes every object of the kind, over all namespaces, by one command that
+    few mean so. The API server marks the CRD before it marks the first object, so asking now tells for certain.
+    """
+    if not p.mr.deleting or meta.FINALIZER not in meta.finalizers_of(p.mr.obj):
+        return None
+    if not p.tools.kind_ends(p.mr.resource):
+        return None
+    what = f"external resource {p.mr.external_name}" if p.mr.external_name else "whatever it stands for"
+    message = (
+        f"the CustomResourceDefinition {p.mr.resource} is being deleted, and with it every {p.mr.kind} object: "
+        f"this object goes, {what} stays at Discord as it is"
+    )
+    p.tools.announcer.warning(p.mr.obj, "LeftAlone", message)
+    p.log.warning(
+        "let go of an object whose CustomResourceDefinition is being deleted; nothing is deleted at Discord",
+        external_name=p.mr.external_name,
+    )
+    return p.finish_deletion()
+
+
 def claim(p: Pass) -> Result | None:
     """Claim the external name. The younger of two objects writes and deletes nothing."""
     if p.mr.external_name is None:

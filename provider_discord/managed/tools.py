@@ -100,6 +100,8 @@ class Tools:
         checkpoint: Called with one of `CHECKPOINTS`, for tests that kill the process there.
         rand: Uniform in [0, 1).
         new_id: A fresh random id for an attempt.
+        kind_ends: Tells whether the CRD of a kind is being deleted, and with it every object of the kind. Asks the API
+            server, and raises `KubeError` where that does not tell.
         management_policies: False: as in Crossplane with that feature off, every set but the default is refused.
     """
 
@@ -121,6 +123,7 @@ class Tools:
     new_id: Callable[[], str]
     may_write: Callable[[], bool]
     checkpoint: Callable[[str], None] = lambda _label: None
+    kind_ends: Callable[[Resource], bool] = lambda _resource: False
     pause: Callable[[float], None]
     """Waits milliseconds between the tries of a critical write."""
     management_policies: bool = True

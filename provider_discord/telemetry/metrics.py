@@ -201,6 +201,12 @@ class Metrics:
             ["kind", "reason"],
             registry=registry,
         )
+        self.watch_up = Gauge(
+            "provider_discord_watch_up",
+            "Whether a kind's list and watch works: 1 or 0. No series: the kind is not served (no CRD).",
+            ["kind"],
+            registry=registry,
+        )
         self.events_dropped = Counter(
             "provider_discord_events_dropped_total",
             "Kubernetes events not sent, by reason.",
@@ -245,6 +251,13 @@ class Metrics:
         self.resource_synced.labels(gvk=gvk).set(
             sum(n for (_, synced), n in states.items() if synced == "True")
         )
+
+    def watching(self, kind: str, *, works: bool | None) -> None:
+        """Set whether the list and watch of a kind works; None: there is no such kind to watch."""
+        if works is not None:
+            self.watch_up.labels(kind=kind).set(int(works))
+        else:
+            self.watch_up.remove(kind)
 
     def render(self) -> bytes:
         """Return everything in the Prometheus text format; its content type is `CONTENT_TYPE`."""

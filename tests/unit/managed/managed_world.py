@@ -225,6 +225,8 @@ class Cloud:
     refusal: ManagedError | None = None
     observe_error: Exception | None = None
     update_error: Exception | None = None
+    create_error: ManagedError | None = None
+    delete_error: ManagedError | None = None
     ignores_updates: bool = False
     delete_stays: bool = False
     delete_wrote: bool = True
@@ -297,6 +299,8 @@ class CloudExternal:
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
         cloud = self.cloud
         cloud.calls.append(("create", mr.name))
+        if cloud.create_error is not None:
+            raise cloud.create_error
         how, cloud.on_create = cloud.on_create, "ok"
         started = cloud.clock.wall()
         if how == "fail":
@@ -341,6 +345,8 @@ class CloudExternal:
         cloud = self.cloud
         cloud.calls.append(("delete", mr.name))
         assert mr.external_name is not None
+        if cloud.delete_error is not None:
+            raise cloud.delete_error
         if cloud.objects[mr.external_name].guarded:
             msg = "it has messages; set allowDelete"
             raise Blocked(msg, reason="DeletionGuarded")

@@ -77,6 +77,7 @@ bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about
 .PHONY: generate
 generate: $(STAMP) ## CRDs and the field reference, from the models
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
+	@$(BIN)/provider-discord crds --output chart/provider-discord/files/crds
 
 .PHONY: constraints
 constraints: $(STAMP) ## write constraints.txt anew from the installed versions

@@ -12,12 +12,13 @@ from provider_discord.apis import crds, reference
 from provider_discord.cli.crds import crds as command
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-CRDS = REPOSITORY / "package" / "crds"
+CRDS = (REPOSITORY / "package" / "crds", REPOSITORY / "chart" / "provider-discord" / "files" / "crds")
 REFERENCE = REPOSITORY / "docs" / "reference" / "fields.md"
 
 
-def test_the_crds_are_not_stale() -> None:
-    written = {path.name: path.read_text() for path in CRDS.glob("*.yaml")}
+@pytest.mark.parametrize("folder", CRDS, ids=["package", "chart"])
+def test_the_crds_are_not_stale(folder: Path) -> None:
+    written = {path.name: path.read_text() for path in folder.glob("*.yaml")}
     assert written == crds.render(), "run `make generate` and commit the result"
 
 

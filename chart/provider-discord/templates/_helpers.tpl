@@ -1,0 +1,73 @@
+{{/* The release's name as part of every object's: `helm install provider-discord` gives exactly provider-discord. */}}
+{{- define "provider-discord.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* `app` is what operators select by, whatever the release is called. */}}
+{{- define "provider-discord.selectorLabels" -}}
+app: provider-discord
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "provider-discord.labels" -}}
+{{ include "provider-discord.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: crossplane
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "provider-discord.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "provider-discord.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "provider-discord.image" -}}
+{{- $tag := .Values.image.tag | default (printf "v%s" .Chart.AppVersion) -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s:%s@%s" .Values.image.repository $tag .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository $tag -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Lease has one name however the release is called: two installations in a namespace must not both write. */}}
+{{- define "provider-discord.leaseName" -}}
+crossplane-leader-election-provider-discord
+{{- end -}}
+
+{{/* Reading what manifests name, by name only. */}}
+{{- define "provider-discord.readRules" -}}
+# Tokens (ProviderConfig.spec.credentials.secretRef) and images (spec.forProvider.iconFrom ...), by their names.
+- apiGroups: [""]
+  resources: [secrets, configmaps]
+  verbs: [get]
+{{- if .Values.rbac.connectionSecrets }}
+# Connection Secrets: spec.writeConnectionSecretToRef.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, update]
+{{- end }}
+{{- end -}}
+
+{{- define "provider-discord.providerConfigSpec" -}}
+credentials:
+  source: Secret
+  secretRef:
+    namespace: {{ .Release.Namespace }}
+    name: {{ .Values.credentials.existingSecret }}
+    key: {{ .Values.credentials.key }}
+{{- with .Values.providerConfig.spec }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

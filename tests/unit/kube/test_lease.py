@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from provider_discord.kube.lease import LeaseCore, Move, Verb
-from provider_discord.kube.resource import Key, Obj
+from provider_discord.kube.errors import Conflict, NotFound
+from provider_discord.kube.lease import LeaderElector, LeaseCore, Move, Verb
+from provider_discord.kube.resource import Key, Obj, Resource
+from provider_discord.kube.timings import KubeTimings
 
 KEY = Key("crossplane-system", "lock")
 WALL = datetime(2026, 5, 1, 12, 0, 0, 250, tzinfo=UTC)
@@ -85,6 +88,39 @@ def test_the_holder_renews_without_reading_first() -> None:
     assert renewed.lease["spec"]["leaseTransitions"] == 3
     core.wrote(renewed.lease, sent_at=2.0)
     assert core.holds(51.9)
+
+
+@dataclass(frozen=True)
+class TermCase:
+    reason: str
+    seen: tuple[Obj | None, ...]
+    """What is read between the first win and the second, oldest first."""
+    again_at: float
+    another: bool
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        TermCase("a renewal", (), 2.0, another=False),
+        TermCase("a renewal after a write whose answer was lost", (lease("me", 2),), 20.0, another=False),
+        TermCase("nobody else wrote, but we did not lead for a while", (lease("me", 2),), 50.0, another=True),
+        TermCase(
+            "another led and gave it back at once", (lease("other", 2), lease("", 3)), 2.0, another=True
+        ),
+        TermCase("somebody deleted the lease", (None,), 2.0, another=True),
+    ],
+    ids=lambda case: case.reason,
+)
+def test_a_term_ends_when_somebody_else_may_have_led(case: TermCase) -> None:
+    core = make()
+    core.saw(None, now=0.0)
+    core.wrote(lease("me"), sent_at=0.0)
+    first = core.term
+    for seen in case.seen:
+        core.saw(seen, now=case.again_at)
+    core.wrote(lease("me", 9), sent_at=case.again_at)
+    assert (core.term != first) is case.another, case.reason
 
 
 def test_a_write_that_failed_leads_to_a_read() -> None:
@@ -291,3 +327,100 @@ TestElectionMachine = ElectionMachine.TestCase
 TestElectionMachine.settings = settings(
     max_examples=200, stateful_step_count=50, deadline=None, derandomize=True
 )
+
+
+class Leases:
+    """One lease in memory. `before_replace` may let somebody else be faster."""
+
+    def __init__(self) -> None:
+        self.lease: Obj | None = None
+        self.version = 0
+        self.before_replace: list[Callable[[], None]] = []
+
+    def put(self, obj: Obj) -> Obj:
+        self.version += 1
+        self.lease = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
+        return self.lease
+
+    def get(self, resource: Resource, key: Key) -> Obj:
+        if self.lease is None:
+            raise NotFound(status=404)
+        return self.lease
+
+    def create(self, resource: Resource, obj: Obj) -> Obj:
+        return self.put(obj)
+
+    def replace(self, resource: Resource, obj: Obj) -> Obj:
+        if self.before_replace:
+            self.before_replace.pop()()
+        if obj["metadata"]["resourceVersion"] != str(self.version):
+            raise Conflict(status=409)
+        return self.put(obj)
+
+
+class Elected:
+    """An elector whose thread is the test's."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.leases = Leases()
+        self.told: list[tuple[str, bool]] = []
+        access: Any = self.leases
+        self.elector = LeaderElector(
+            access,
+            namespace=KEY.namespace,
+            name=KEY.name,
+            identity="me",
+            timings=KubeTimings(),
+            now=lambda: self.time,
+            wall=lambda: WALL,
+            on_started=lambda: self.told.append(("started", self.holds())),
+            on_stopped=lambda: self.told.append(("stopped", self.holds())),
+        )
+
+    def holds(self) -> bool:
+        return self.elector.holds(self.time)
+
+    def round(self) -> None:
+        """What the thread does between two waits."""
+        self.elector._announce()
+        self.elector._attempt()
+        self.elector._announce()
+
+
+def test_nobody_acts_before_what_begins_a_term_is_done() -> None:
+    elected = Elected()
+    elected.round()
+    assert elected.told == [("started", False)]
+    assert elected.holds()
+    elected.time += 2
+    elected.round()
+    assert elected.told == [("started", False)], "a renewal begins nothing"
+
+
+def test_who_slept_over_the_deadline_begins_a_new_term() -> None:
+    elected = Elected()
+    elected.round()
+    elected.time += 55  # The lease itself is still there for the others.
+    assert not elected.holds()
+    elected.round()
+    assert elected.told[1:] == [("stopped", False), ("started", False)]
+    assert elected.holds()
+
+
+def test_who_loses_and_wins_within_one_round_begins_a_new_term() -> None:
+    elected = Elected()
+    elected.round()
+
+    def another_leads_and_goes() -> None:
+        elected.leases.put(lease("other"))
+        elected.leases.put(lease(""))
+
+    elected.leases.before_replace = [another_leads_and_goes]
+    elected.time += 2
+    elected.elector._attempt()
+    assert elected.elector.holder == "me"
+    assert not elected.holds(), "it leads again, but has not looked at the world since"
+    elected.elector._announce()
+    assert elected.told[1:] == [("stopped", False), ("started", False)]
+    assert elected.holds()

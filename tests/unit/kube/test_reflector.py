@@ -19,6 +19,7 @@ from provider_discord.kube.reflector import Change, Reflector
 from provider_discord.kube.resource import Key, Obj, Resource
 from provider_discord.kube.store import Store
 from provider_discord.kube.timings import KubeTimings
+from provider_discord.telemetry.metrics import Metrics
 
 THINGS = Resource("example.org", "v1", "things", "Thing", namespaced=True)
 TIMINGS = KubeTimings(
@@ -317,6 +318,140 @@ def test_a_kind_that_is_not_served_is_said_and_waited_for(setup: Setup) -> None:
     eventually(lambda: setup.reflector.last_error is None, "it is over")
     said = [entry for entry in logs if "CustomResourceDefinition" in entry["event"]]
     assert len(said) == 1, "the same is not said again and again"
+
+
+def not_served() -> errors.NotFound:
+    return errors.NotFound(
+        status=404, message="404 page not found", request="GET /apis/example.org/v1/things"
+    )
+
+
+def test_nobody_acts_by_what_is_known_of_a_kind_that_is_no_longer_served(setup: Setup) -> None:
+    setup.server.objects = [thing("a", 1)]
+    setup.reflector.start()
+    watch = setup.server.next_watch()
+    setup.told()
+    setup.server.list_errors = [not_served()] * 1000
+    setup.server.watch_errors = [not_served()]
+    watch.finish()
+    eventually(lambda: setup.reflector.missing, "it is noticed")
+    assert not setup.store.has_synced
+    assert setup.reflector.synced.is_set(), "it was listed once; that it is missing is said apart"
+    assert setup.changes.empty(), "a kind that is not served is no proof that its objects are gone"
+    setup.server.objects = [thing("b", 9)]
+    setup.server.list_errors.clear()
+    assert setup.told(2) == [("b", None, "9", False), ("a", "1", None, False)]
+    setup.server.next_watch()
+    assert setup.store.has_synced
+    assert not setup.reflector.missing
+
+
+def test_a_new_list_is_begun_at_once_and_nobody_acts_before_its_end(setup: Setup) -> None:
+    setup.server.objects = [thing("a", 1), thing("gone", 1), thing("c", 1)]
+    setup.reflector.start()
+    watch = setup.server.next_watch()
+    setup.told(3)
+    setup.server.objects = [thing("a", 5), thing("c", 1), thing("d", 6)]
+    setup.server.version = 6
+    acted: list[bool] = []
+
+    def handler(change: Change) -> None:
+        acted.append(setup.store.has_synced)
+        setup.changes.put(change)
+
+    setup.handler = handler
+    setup.reflector.renew()
+    assert watch.closed
+    assert setup.told(3) == [("a", "1", "5", False), ("d", None, "6", False), ("gone", "1", None, False)]
+    assert setup.server.next_watch().resource_version == "6"
+    assert setup.store.has_synced
+    assert acted == [False] * 3
+    assert setup.server.lists == 2
+    assert setup.reflector.last_error is None, "that was no failure"
+
+
+def test_a_new_list_does_not_wait_for_the_end_of_a_backoff(setup: Setup) -> None:
+    setup.reflector._backoff = Backoff(minimum=60.0, maximum=60.0, rand=lambda: 0.0)
+    setup.reflector.start()
+    setup.server.next_watch().fail(errors.Unreachable("reset"))
+    eventually(lambda: setup.reflector.last_error is not None, "the API server is away")
+    setup.reflector.renew()
+    setup.server.next_watch()
+    assert setup.server.lists == 2
+
+
+def test_a_list_that_was_under_way_when_a_new_one_was_asked_for_does_not_count(setup: Setup) -> None:
+    setup.reflector.start()
+    setup.server.next_watch().fail(GONE)
+    list_page = setup.server.list_page
+    setup.server.next_watch()
+
+    def renew_meanwhile(resource: Resource, **rest: Any) -> Page:
+        page = list_page(resource, **rest)
+        setup.server.list_page = list_page  # type: ignore[method-assign]
+        setup.reflector.renew()
+        assert not setup.store.has_synced
+        return page
+
+    setup.server.list_page = renew_meanwhile  # type: ignore[method-assign]
+    lists = setup.server.lists
+    setup.reflector.renew()
+    eventually(lambda: setup.store.has_synced, "it is listed")
+    assert setup.server.lists == lists + 2
+
+
+def test_a_first_list_is_as_new_as_any(setup: Setup) -> None:
+    setup.reflector.renew()
+    setup.reflector.start()
+    setup.server.next_watch()
+    assert setup.server.lists == 1
+    assert setup.store.has_synced
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed(setup: Setup) -> None:
+    refusals = [
+        errors.TooManyRequests(status=429, message="slow down", retry_after=0.3),
+        errors.ServerError(status=503, message="starting", retry_after=0.3),
+    ]
+    setup.server.list_errors = list(refusals)
+    began = time.monotonic()
+    setup.reflector.start()
+    setup.server.next_watch()
+    assert time.monotonic() - began >= 0.6
+
+
+def test_an_empty_list_takes_everything_away_and_the_next_one_brings_it_back(setup: Setup) -> None:
+    # Of a broken proxy, or of an etcd that lost its data. The store believes it; that nothing follows from it at
+    # Discord is the reconciler's part.
+    setup.server.objects = [thing("a", 1), thing("b", 2)]
+    setup.server.version = 2
+    setup.reflector.start()
+    watch = setup.server.next_watch()
+    setup.told(2)
+    full, setup.server.objects, setup.server.version = setup.server.objects, [], 3
+    watch.fail(GONE)
+    watch = setup.server.next_watch()
+    assert setup.told(2) == [("a", "1", None, False), ("b", "2", None, False)]
+    setup.server.objects = full
+    watch.fail(GONE)
+    setup.server.next_watch()
+    assert setup.told(2) == [("a", None, "1", False), ("b", None, "2", False)]
+
+
+def test_whether_the_watch_works_is_a_metric(setup: Setup) -> None:
+    metrics = Metrics()
+    setup.reflector._metrics = metrics
+
+    def shown() -> float | None:
+        return metrics.registry.get_sample_value("provider_discord_watch_up", {"kind": "Thing"})
+
+    setup.server.list_errors = [errors.Forbidden(status=403, message="no")] * 100_000
+    setup.reflector.start()
+    eventually(lambda: shown() == 0, "it does not work")
+    setup.server.list_errors = [not_served()] * 100_000
+    eventually(lambda: shown() is None, "there is nothing to watch")
+    setup.server.list_errors = []
+    eventually(lambda: shown() == 1, "it works")
 
 
 def test_a_refusal_is_kept_in_last_error_until_it_is_over(setup: Setup) -> None:

@@ -1,30 +1,36 @@
 """One HTTP request to Discord: bytes out, bytes in, within a deadline, and the token seen by nobody.
 
 HTTP/1.1 with keep-alive; the pool is as large as the limiter's cap on requests in flight, so that it never
-queues. An answer is read in pieces and the deadline is looked at between them, because a read timeout alone lets
-a dripping body go on for ever.
+queues. ``Connections`` holds headers and body to the call's deadline, because a read timeout alone lets an answer
+that drips go on for ever.
 
-The token is put into the request at the last moment, by an auth hook. Errors of httpx are turned into
-TransportFailure *outside* their ``except`` block: neither ``__cause__`` nor ``__context__`` then leads to frames
-in which httpcore holds the header in clear text.
+An httpx transport is called directly: what httpx's client adds (redirects, cookies, hooks) has no place here and
+costs more than the sending.
+
+The token is put into the request at the last moment, and the request does not show it. Errors of httpx are turned
+into TransportFailure *outside* their ``except`` block: neither ``__cause__`` nor ``__context__`` then leads to
+frames that hold the header in clear text.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import httpx
 
+from .connections import LEAVING, ConnectionsClosed, open_transport
 from .errors import DiscordError, TokenInvalid
 from .metrics import RetryReason
 from .timings import DiscordTimings
 
-_MAXIMUM_BODY = 64 * 1024 * 1024
+_MAXIMUM_BODY = 16 * 1024 * 1024
+"""Several times the channels of the largest guild: 500, each with all the overwrites that it can have."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _PREFIX = re.compile(r"^bot(\s+|$)", re.IGNORECASE)
@@ -63,17 +69,6 @@ class Secret:
         raise TypeError(msg)
 
 
-class _BotAuth(httpx.Auth):
-    """Puts the token into the request at the last moment."""
-
-    def __init__(self, token: Secret) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bot {self._token.reveal()}"
-        yield request
-
-
 class Sent(Enum):
     """Whether Discord can have executed a request that failed."""
 
@@ -107,7 +102,7 @@ class Response:
         status: HTTP status.
         headers: Names in lower case.
         content: The body, decoded from its transfer and content encodings.
-        sent_at: Monotonic instant just before sending.
+        sent_at: Monotonic instant just before the first byte, on an open connection.
         received_at: Monotonic instant at which the headers were there.
     """
 
@@ -164,17 +159,14 @@ class Transport:
         self._base_url = str(url).rstrip("/")
         self._timings = timings
         self._now = now
-        size = timings.max_in_flight
-        self._client = httpx.Client(
-            auth=_BotAuth(token),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
-            limits=httpx.Limits(
-                max_connections=size,
-                max_keepalive_connections=size,
-                keepalive_expiry=timings.keepalive_seconds,
-            ),
-            follow_redirects=False,
-            transport=handler,
+        self._token = token
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+        }
+        self._handler = handler or open_transport(
+            url, size=timings.max_in_flight, keepalive_seconds=timings.keepalive_seconds, now=now
         )
 
     def __repr__(self) -> str:
@@ -182,7 +174,7 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self._handler.close()
 
     def send(
         self,
@@ -208,29 +200,38 @@ class Transport:
             TransportFailure: No complete answer came.
         """
         sent_at = self._now()
+
+        def leaving(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal sent_at
+            if event == LEAVING:
+                sent_at = self._now()
+
         left = max(0.001, deadline - sent_at)
         t = self._timings
-        timeout = httpx.Timeout(
-            connect=min(t.connect_timeout_seconds, left),
-            read=min(t.read_timeout_seconds, left),
-            write=min(t.write_timeout_seconds, left),
-            pool=min(t.pool_timeout_seconds, left),
-        )
-        all_headers = dict(headers or {})
+        timeout = {
+            "connect": min(t.connect_timeout_seconds, left),
+            "read": min(t.read_timeout_seconds, left),
+            "write": min(t.write_timeout_seconds, left),
+            "pool": min(t.pool_timeout_seconds, left),
+        }
+        all_headers = {**self._headers, **(headers or {})}
         content: bytes | None = None
         if json is not None:
-            content = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            # ASCII, because JSON knows halves of characters (lone surrogates) and UTF-8 does not.
+            content = jsonlib.dumps(json, separators=(",", ":"), allow_nan=False).encode()
             all_headers["Content-Type"] = "application/json"
         failure: TransportFailure
         try:
-            with self._client.stream(
+            request = httpx.Request(
                 method,
                 self._base_url + path,
                 content=content,
-                params=params,
+                params=params or None,
                 headers=all_headers,
-                timeout=timeout,
-            ) as answer:
+                extensions={"timeout": timeout, "trace": leaving, "deadline": deadline},
+            )
+            request.headers["Authorization"] = f"Bot {self._token.reveal()}"
+            with contextlib.closing(self._handler.handle_request(request)) as answer:
                 received_at = self._now()
                 body = self._read(answer, deadline)
                 return Response(
@@ -244,8 +245,10 @@ class Transport:
             failure = TransportFailure(str(exc), sent=exc.sent, reason=exc.reason)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
             failure = _failure(exc)
-        except RuntimeError as exc:  # httpx: "Cannot send a request, as the client has been closed."
+        except ConnectionsClosed as exc:
             failure = TransportFailure(str(exc), sent=Sent.NO, reason=RetryReason.TRANSPORT)
+        except (RuntimeError, ValueError) as exc:  # a connection that was closed while somebody was at it
+            failure = TransportFailure(str(exc), sent=Sent.MAYBE, reason=RetryReason.TRANSPORT)
         raise failure
 
     def _read(self, answer: httpx.Response, deadline: float) -> bytes:

@@ -289,6 +289,7 @@ class App:
             new_id=lambda: uuid.uuid4().hex[:12],
             may_write=self.leads,
             kind_ends=self._definitions.ending,
+            kind_missing=self._missing,
             pause=time.sleep,
             management_policies=self._config.management_policies,
         )
@@ -373,6 +374,10 @@ class App:
         for server in self._servers:
             server.stop()
         self._access.close()
+
+    def _missing(self, resource: Resource) -> bool:
+        """Tell whether the API server does not serve a kind."""
+        return any(one.missing for one in self._reflectors if one.resource == resource)
 
     def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:
         """Look at the objects that a refresh of a guild shows changed by somebody else."""

@@ -12,7 +12,7 @@ from provider_discord.kinds.guild import GuildConnector
 from provider_discord.kinds.role import RoleConnector
 from provider_discord.kinds.visit import Equipment
 from provider_discord.kube.resource import Resource
-from provider_discord.managed.external import Connector, ManagedKind, ReferenceField
+from provider_discord.managed.external import Connector, ManagedKind, ParentField, ReferenceField
 
 
 def resource_of(definition: KindDefinition) -> Resource:
@@ -64,6 +64,7 @@ def managed_kinds(equipment: Equipment) -> tuple[ManagedKind, ...]:
                 for one in definition.references
             ),
             is_external_name=is_snowflake,
+            parent=None if definition is GUILD else ParentField(path="guildId", target=targets[GUILD.kind]),
             concerns_referrers=_CONCERNS_REFERRERS.get(definition.kind, ()),
         )
         for definition in MANAGED_KINDS

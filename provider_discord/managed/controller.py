@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -23,6 +24,7 @@ from provider_discord.kube.store import Change, Store
 from provider_discord.kube.workqueue import Priority, WorkQueue
 from provider_discord.managed import conditions, meta, results
 from provider_discord.managed.claims import Claim
+from provider_discord.managed.pauses import PARENT_INDEX, parents_of
 from provider_discord.managed.predicates import is_settled, worth_a_pass
 from provider_discord.managed.providerconfig import ProviderConfigs
 from provider_discord.managed.reconciler import Reconciler
@@ -76,6 +78,9 @@ class Controller:
         self._lock = threading.Lock()
         for store in self._tools.stores.values():
             store.add_index(CONFIG_OF_OBJECT, lambda obj: (config_name_of(obj),))
+        for resource, kind in self._tools.kinds.items():
+            if kind.parent is not None:
+                self._tools.stores[resource].add_index(PARENT_INDEX, partial(parents_of, kind.parent))
         configs.wake.objects = self._wake
         configs.wake.users = self._wake_users
         configs.wake.config = self._wake_config
@@ -216,6 +221,7 @@ class Controller:
         self._follow_claims(resource, key, old, new)
         if not change.initial:
             self._wake_referrers(resource, key, old, new)
+            self._wake_inside(resource, key, old, new)
         metrics = self._tools.metrics
         if new is None:
             metrics.forgotten(resource, key)
@@ -290,9 +296,26 @@ class Controller:
         if seen(old) != seen(new):
             self._wake(self._index.referrers(resource, key))
 
+    def _wake_inside(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:
+        """Wake what is inside of an object that was paused, is no longer, or pauses something else now."""
+        possible = self._tools.kinds[resource].is_external_name
+        stops = [
+            external_name_of(obj, possible) or "" if obj is not None and meta.is_paused(obj) else None
+            for obj in (old, new)
+        ]
+        if stops[0] == stops[1]:
+            return
+        self._wake(self._index.referrers(resource, key))
+        for name in filter(None, stops):
+            for kind in self._tools.kinds.values():
+                if kind.parent is not None and kind.parent.target == resource:
+                    inside = self._tools.stores[kind.resource].by_index(PARENT_INDEX, name)
+                    self._wake(Referrer(kind.resource, of) for of in inside)
+
     def _config_changed(self, change: Change) -> None:
         release = [meta.annotations_of(obj or {}).get(meta.RELEASE_HOLD) for obj in (change.old, change.new)]
-        if release[0] != release[1] and not change.initial:
+        paused = [obj is not None and meta.is_paused(obj) for obj in (change.old, change.new)]
+        if (release[0] != release[1] or paused[0] != paused[1]) and not change.initial:
             self._wake_users(change.key.name)
         if change.initial or worth_a_pass(change.old, change.new):
             self._wake_config(change.key.name)

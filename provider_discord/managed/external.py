@@ -230,6 +230,19 @@ class ReferenceField:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentField:
+    """The field that says what an object is inside of, by external name: while that one is paused, so is the object.
+
+    Attributes:
+        path: Its name in ``spec.forProvider`` and in ``status.atProvider``: ``guildId``.
+        target: The kind of what it is inside of.
+    """
+
+    path: str
+    target: Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedKind:
     """Everything the reconciler needs to know of a kind."""
 
@@ -238,6 +251,7 @@ class ManagedKind:
     references: tuple[ReferenceField, ...] = ()
     is_external_name: Any = None
     """Callable[[str], bool]: False for a name that cannot be an id, which then counts as absent; None: any."""
+    parent: ParentField | None = None
     concerns_referrers: tuple[str, ...] = ()
     """Fields of ``status.atProvider``: who refers to the object is looked at again when one of them changes, as when
     its external name does."""

@@ -127,6 +127,15 @@ class ProviderConfigs:
             raise NotConnected(msg)
         return state.session
 
+    def check_paused(self, mr: ManagedResource) -> None:
+        """Raise `Paused` while the object's config is paused; the object is woken when it no longer is."""
+        name = mr.config_name
+        state, config = self._gate.state(name), self._store.get(Key("", name))
+        if config is not None and meta.is_paused(config):
+            self._turn_away(mr, Hindrance.PAUSED, state)
+            msg = f'ProviderConfig "{name}" is paused by the annotation {meta.PAUSED}'
+            raise Paused(msg)
+
     def serves(self, mr: ManagedResource) -> bool:
         """Tell whether the object's config serves its namespace; also while there is no such config."""
         config = self._store.get(Key("", mr.config_name))
@@ -151,10 +160,6 @@ class ProviderConfigs:
 
     def _check_config(self, mr: ManagedResource, config: Obj, state: ConfigState | None) -> None:
         name = mr.config_name
-        if meta.is_paused(config):
-            self._turn_away(mr, Hindrance.PAUSED, state)
-            msg = f'ProviderConfig "{name}" is paused by the annotation {meta.PAUSED}'
-            raise Paused(msg)
         if not _serves(config, mr):
             self._turn_away(mr, Hindrance.NOT_ALLOWED, state)
             msg = (
@@ -349,6 +354,11 @@ class ProviderConfigs:
         problem = state.problem or (str(state.write_refusal) if state.write_refusal else "")
         new = [conditions.unavailable(problem) if problem else conditions.available()]
         removed = []
+        if meta.is_paused(config):
+            message = f"nothing is done for objects that use it: it is paused by the annotation {meta.PAUSED}"
+            new.append(conditions.reconcile_paused(message))
+        else:
+            removed.append(conditions.SYNCED)
         if meta.is_deleting(config):
             message = f"in use by {status.get('users', 'some')} managed resources: delete or move them first"
             new.append(conditions.terminating(message))

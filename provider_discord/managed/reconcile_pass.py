@@ -17,7 +17,7 @@ import structlog
 from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreachable
 from provider_discord.kube.resource import Obj
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed import attempts, conditions, meta, results
+from provider_discord.managed import attempts, conditions, meta, pauses, results
 from provider_discord.managed.claims import Claim
 from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import Blocked, NotPublished
@@ -161,6 +161,22 @@ class Pass:
             raise
         except (Blocked, KubeError) as cause:
             raise NotPublished(cause) from cause
+
+    def check_paused_above(self) -> None:
+        """Raise `Paused` while the object's config, or what it is inside of, is paused."""
+        pauses.check(self.tools, self.kind, self.mr)
+
+    def check_write(self) -> None:
+        """Make sure, right before something is changed outside, that it still may be.
+
+        Raises:
+            Paused: something above the object has been paused meanwhile.
+            Blocked: nothing may be written with the object's config, although it is connected.
+            LeadershipLost: this process may not write any more.
+        """
+        self.check_paused_above()
+        self.tools.configs.check_write(self.mr)
+        self.check_leading()
 
     def check_latest(self) -> None:
         """Ask the API server whether this pass works from the latest object: the cache may be behind.

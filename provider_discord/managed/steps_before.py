@@ -22,6 +22,12 @@ def paused(p: Pass) -> Result | None:
     return results.forget()
 
 
+def paused_above(p: Pass) -> Result | None:
+    """Stop while the object's config, or what it is inside of, is paused; deletion included, as for the object itself."""
+    p.check_paused_above()
+    return None
+
+
 def requested(p: Pass) -> Result | None:
     """Take note of a request to reconcile now; its token goes into every status that this pass writes."""
     token = p.mr.annotations.get(meta.RECONCILE_REQUESTED_AT)

@@ -136,8 +136,7 @@ def create(p: Pass) -> Result | None:
     p.set(conditions.creating())
     if p.observed.refusal is not None:
         raise p.observed.refusal
-    p.tools.configs.check_write(p.mr)
-    p.check_leading()
+    p.check_write()
     attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall(), generation=p.generation)
     p.tools.checkpoint("create.before-pending")
     # A plain PUT: if it succeeds, what this pass decided by was the latest object.

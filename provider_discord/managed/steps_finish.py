@@ -26,9 +26,8 @@ def deletion(p: Pass) -> Result | None:
     if not p.observed.exists:
         return p.finish_deletion()
     p.set(conditions.deleting())
-    p.tools.configs.check_write(p.mr)
     p.check_latest()
-    p.check_leading()
+    p.check_write()
     p.tools.checkpoint("delete.before")
     change = p.connected.delete(p.mr, p.observed)
     p.tools.checkpoint("delete.sent")
@@ -77,7 +76,7 @@ def update(p: Pass) -> Result | None:
     observation, tools = p.observed, p.tools
     if observation.refusal is not None:
         raise observation.refusal
-    tools.configs.check_write(p.mr)
+    p.check_write()
     drift = _drift(p)
     if drift:
         _tell_drift(p, drift)
@@ -149,7 +148,7 @@ def _tell_drift(p: Pass, drift: tuple[FieldDiff, ...]) -> None:
     message = f"drift: {_listed(drift)}; putting it back"
     tools.announcer.normal(p.mr.obj, "DriftDetected", message)
     since = tools.now() - tools.memory.observed_at.get(p.mr.uid, tools.now())
-    tools.metrics.drifted(p.mr.resource, seconds=since)
+    tools.metrics.drifted(p.mr.resource, p.mr.key, seconds=since)
     p.log.info("drift", external_name=p.mr.external_name, fields=[d.field for d in drift])
 
 

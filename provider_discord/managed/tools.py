@@ -102,6 +102,7 @@ class Tools:
         new_id: A fresh random id for an attempt.
         kind_ends: Tells whether the CRD of a kind is being deleted, and with it every object of the kind. Asks the API
             server, and raises `KubeError` where that does not tell.
+        kind_missing: Tells whether the API server does not serve a kind: then nobody waits for its list.
         management_policies: False: as in Crossplane with that feature off, every set but the default is refused.
     """
 
@@ -126,6 +127,7 @@ class Tools:
     kind_ends: Callable[[Resource], bool] = lambda _resource: False
     pause: Callable[[float], None]
     """Waits milliseconds between the tries of a critical write."""
+    kind_missing: Callable[[Resource], bool] = lambda _resource: False
     management_policies: bool = True
     memory: Memory = field(default_factory=Memory)
 

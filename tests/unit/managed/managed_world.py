@@ -33,6 +33,7 @@ from provider_discord.managed.external import (
     FieldDiff,
     ManagedKind,
     Observation,
+    ParentField,
     PassContext,
     Readiness,
     ReferenceField,
@@ -517,6 +518,7 @@ class World:
                 connector=CloudConnector(self.cloud, "Thing"),
                 references=(place, guests),
                 is_external_name=str.isdigit,
+                parent=ParentField(path="placeId", target=PLACES),
             ),
             PLACES: ManagedKind(
                 resource=PLACES,

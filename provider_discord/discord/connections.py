@@ -193,9 +193,12 @@ class Connections(httpx.BaseTransport):
                 raise TimeoutError(msg)
             return left if seconds is None else min(seconds, left)
 
-        connection.response_class = lambda sock, **rest: http.client.HTTPResponse(
-            cast("socket.socket", _Paced(sock, within)), **rest
-        )
+        incoming = _Incoming(connection.sock, within)
+
+        def answering(_: socket.socket, **rest: Any) -> http.client.HTTPResponse:
+            return http.client.HTTPResponse(cast("socket.socket", incoming), **rest)
+
+        connection.response_class = cast("type[http.client.HTTPResponse]", answering)
         try:
             answer = connection.getresponse()
         except TimeoutError as error:
@@ -204,36 +207,49 @@ class Connections(httpx.BaseTransport):
             raise failure or httpx.RemoteProtocolError(str(error)) from error
         except OSError as error:
             raise failure or httpx.ReadError(str(error)) from error
-        if answer.status < 200:
+        wrong = ""
+        if incoming.ended or answer.headers.defects:  # http.client would take what is there
+            wrong = "the head of the answer was cut or garbled"
+        elif answer.status < 200:
+            wrong = f"the answer was informational ({answer.status}) and nothing followed"
+        if wrong:
             answer.close()
-            msg = f"the answer was informational ({answer.status}) and nothing followed"
-            raise httpx.RemoteProtocolError(msg)
+            raise httpx.RemoteProtocolError(wrong)
         return answer
 
 
-class _Paced:
-    """A socket to be read from, with a timeout for each read."""
+class _Incoming:
+    """What a socket brings, with a timeout for each read; http.client asks it for a file.
+
+    Attributes:
+        ended: Whether the server's side was found closed.
+    """
 
     def __init__(self, sock: socket.socket, within: Callable[[], float]) -> None:
         self._sock = sock
         self._within = within
+        self.ended = False
 
     def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(_PacedReads(self._sock, self._within))
+        return io.BufferedReader(_Reads(self, self._sock.makefile("rb", buffering=0)))
+
+    def read(self, raw: io.RawIOBase, buffer: Any) -> int | None:
+        self._sock.settimeout(self._within())
+        size: int | None = raw.readinto(buffer)
+        self.ended = size == 0
+        return size
 
 
-class _PacedReads(io.RawIOBase):
-    def __init__(self, sock: socket.socket, within: Callable[[], float]) -> None:
-        self._sock = sock
-        self._within = within
-        self._raw = sock.makefile("rb", buffering=0)
+class _Reads(io.RawIOBase):
+    def __init__(self, incoming: _Incoming, raw: io.RawIOBase) -> None:
+        self._incoming = incoming
+        self._raw = raw
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._within())
-        return self._raw.readinto(buffer)
+        return self._incoming.read(self._raw, buffer)
 
     def close(self) -> None:
         self._raw.close()

@@ -28,7 +28,10 @@ from provider_discord import __version__
 from provider_discord.apis.kinds import PROVIDER_CONFIG, PROVIDER_CONFIG_USAGE
 from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.difference import SnapshotChange
+from provider_discord.discord.errors import Scope
 from provider_discord.discord.guard import InvalidRequestGuard
+from provider_discord.discord.metrics import CallStatus, RetryReason
+from provider_discord.discord.routes import ROUTES
 from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
 from provider_discord.kinds.session import DiscordSessions
@@ -55,7 +58,9 @@ from provider_discord.managed.usage import Usages
 from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
 from provider_discord.telemetry.logs import register_secret
 from provider_discord.telemetry.managed import ManagedInstruments
+from provider_discord.telemetry.memory import MemoryReports
 from provider_discord.telemetry.metrics import Metrics
+from provider_discord.telemetry.process import memory_limit_bytes
 from provider_discord.timings import Timings
 
 __all__ = ["App", "AppConfig", "StartError", "in_cluster"]
@@ -87,6 +92,7 @@ class AppConfig:
         metrics_address: Host and port of health and metrics; None: not served.
         health_address: A second place for the same; None: not served.
         management_policies: Whether ``spec.managementPolicies`` is honoured.
+        memory_limit_bytes: How much memory there is, for metric and log; None: what the container may use.
         timings: Every constant.
     """
 
@@ -100,6 +106,7 @@ class AppConfig:
     metrics_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     health_address: tuple[str, int] | None = None
     management_policies: bool = True
+    memory_limit_bytes: int | None = None
     timings: Timings = field(default_factory=Timings)
 
 
@@ -165,6 +172,13 @@ class App:
             counts={resource: self._stores[resource].__len__ for resource in RESOURCES},
             workers=config.workers,
             configs=resource_of(PROVIDER_CONFIG),
+            guild_of=self._guild_of,
+            leads=self.leads,
+        )
+        memory_limit = config.memory_limit_bytes or memory_limit_bytes()
+        self.metrics.process.watch(checks=self.healthz, memory_limit=memory_limit)
+        self._memory = MemoryReports(
+            objects=self._instruments.object_counts, limit_bytes=memory_limit, timings=timings.telemetry
         )
         self._configs, self._controller = self._make_controller(self._access)
         self._sessions.subscribe(self._guild_changed)
@@ -213,6 +227,13 @@ class App:
     def _make_sessions(self) -> DiscordSessions:
         timings = self._timings.discord
         guard = InvalidRequestGuard(timings=timings)
+        self.metrics.discord.only_while(self.leads)
+        self.metrics.discord.expect(
+            calls=[(route.resource_type, route.operation) for route in ROUTES],
+            statuses=CallStatus,
+            scopes=Scope,
+            reasons=RetryReason,
+        )
         self.metrics.discord.watch_guard(
             count=lambda: guard.count(self._now()), banned_for=lambda: guard.banned_for(self._now())
         )
@@ -353,6 +374,7 @@ class App:
         else:
             self._lead()
         self._controller.start()
+        self._memory.start()
 
     def _lead(self) -> None:
         """Begin to lead, with nothing in hand that is older than that."""
@@ -364,6 +386,7 @@ class App:
     def _stop(self) -> None:
         """Let passes finish, then give everything back; in the reverse order of the start."""
         assert self._controller is not None
+        self._memory.stop()
         self._controller.stop()
         self._sessions.close_all()
         for reflector in self._reflectors:
@@ -378,6 +401,9 @@ class App:
     def _missing(self, resource: Resource) -> bool:
         """Tell whether the API server does not serve a kind."""
         return any(one.missing for one in self._reflectors if one.resource == resource)
+
+    def _guild_of(self, kind: str, key: object) -> str:
+        return self._siblings.home(kind, key)
 
     def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:
         """Look at the objects that a refresh of a guild shows changed by somebody else."""

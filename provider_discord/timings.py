@@ -15,6 +15,7 @@ from provider_discord.discord.timings import DiscordTimings
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kube.timings import KubeTimings
 from provider_discord.managed.timings import ManagedTimings
+from provider_discord.telemetry.timings import TelemetryTimings
 
 __all__ = ["Timings"]
 
@@ -60,12 +61,14 @@ class Timings:
         managed: The managed-resource contract.
         discord: Discord's client.
         kinds: How old what we look at may be.
+        telemetry: What is told now and then.
     """
 
     kube: KubeTimings = field(default_factory=KubeTimings)
     managed: ManagedTimings = field(default_factory=ManagedTimings)
     discord: DiscordTimings = field(default_factory=DiscordTimings)
     kinds: KindTimings = field(default_factory=KindTimings)
+    telemetry: TelemetryTimings = field(default_factory=TelemetryTimings)
 
     @classmethod
     def with_poll(cls, *, poll_seconds: float, jitter_percentage: int) -> Self:
@@ -96,6 +99,7 @@ class Timings:
             managed=_scaled(self.managed, factor),
             discord=_scaled(self.discord, factor),
             kinds=_scaled(self.kinds, factor),
+            telemetry=_scaled(self.telemetry, factor),
         )
 
 

@@ -146,6 +146,16 @@ def run(
         str,
         typer.Option(envvar="CHANGELOGS_SOCKET_PATH", help="Accepted for compatibility; means nothing."),
     ] = "/var/run/changelogs/changelogs.sock",
+    memory_limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            envvar="MEMORY_LIMIT",
+            metavar="BYTES",
+            show_default="the container's limit",
+            help="What provider_discord_memory_limit_bytes tells; nothing is limited by it.",
+        ),
+    ] = None,
     log_format: Annotated[
         LogFormat, typer.Option(envvar="LOG_FORMAT", help="key=value lines, or JSON.")
     ] = LogFormat.LOGFMT,
@@ -184,6 +194,7 @@ def run(
         metrics_address=_address("--metrics-bind-address", metrics_bind_address),
         health_address=_address("--health-probe-bind-address", health_probe_bind_address),
         management_policies=enable_management_policies,
+        memory_limit_bytes=memory_limit,
         timings=timings,
     )
     raise typer.Exit(_serve(config))

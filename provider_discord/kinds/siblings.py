@@ -78,6 +78,18 @@ class Siblings:
             found = [self._records[resource].get(key) for key in keys]
             return [sibling for sibling in found if sibling is not None and sibling.guild_id == guild_id]
 
+    def home(self, kind: str, key: object) -> str:
+        """Return namespace/name of the Guild object that stands for an object's guild, "" where there is none."""
+        resources = {resource.kind: resource for resource in self._stores}
+        guild, resource = resources.get("Guild"), resources.get(kind)
+        if guild is None or resource is None or not isinstance(key, Key):
+            return ""
+        with self._lock:
+            record = self._records[resource].get(key)
+        owners = self.of(guild, record.guild_id) if record is not None and record.guild_id else []
+        owner = min(owners, key=lambda one: one.seniority, default=None)
+        return "" if owner is None else f"{owner.key.namespace}/{owner.key.name}"
+
     def sort_keys(self, resource: Resource, guild_id: str) -> dict[str, int]:
         """Return the sort key of each object of the guild that is ours to move, by Discord id."""
         store = self._stores.get(resource)

@@ -14,6 +14,9 @@ class ManagedMetrics(Protocol):
     def reconciled(self, resource: Resource, outcome: Outcome, *, seconds: float) -> None:
         """Count a pass over an object."""
 
+    def settled(self, resource: Resource, key: Key, *, next_seconds: float | None) -> None:
+        """Note that a pass over an object came to its end, and when the next one is due; None: at a change."""
+
     def panicked(self, resource: Resource) -> None:
         """Count a pass that ended in a bug."""
 
@@ -23,8 +26,19 @@ class ManagedMetrics(Protocol):
     def active_workers(self, resource: Resource, count: int) -> None:
         """Tell how many passes over objects of a kind run now."""
 
-    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
-        """Tell an object's state once it has conditions, from the watch: it has an external name, is Ready, is Synced."""
+    def state(
+        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+    ) -> None:
+        """Tell an object's state once it has conditions, from the watch.
+
+        Args:
+            resource: Its kind.
+            key: Its namespace and name.
+            exists: It has an external name.
+            ready: It is Ready.
+            synced: It is Synced.
+            paused: It is left alone by somebody's wish, and therefore not Synced.
+        """
 
     def forgotten(self, resource: Resource, key: Key) -> None:
         """Drop the object's series: it is gone."""
@@ -38,7 +52,7 @@ class ManagedMetrics(Protocol):
     def deleted(self, resource: Resource, *, seconds: float) -> None:
         """Tell how long a deletion took from the request to the finalizer's removal."""
 
-    def drifted(self, resource: Resource, *, seconds: float) -> None:
+    def drifted(self, resource: Resource, key: Key, *, seconds: float) -> None:
         """Count drift that was found, and how long after the last look at most."""
 
     def resolved(self, resource: Resource, verdict: str) -> None:
@@ -54,6 +68,9 @@ class NoMetrics:
     def reconciled(self, resource: Resource, outcome: Outcome, *, seconds: float) -> None:
         """Do nothing."""
 
+    def settled(self, resource: Resource, key: Key, *, next_seconds: float | None) -> None:
+        """Do nothing."""
+
     def panicked(self, resource: Resource) -> None:
         """Do nothing."""
 
@@ -63,7 +80,9 @@ class NoMetrics:
     def active_workers(self, resource: Resource, count: int) -> None:
         """Do nothing."""
 
-    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
+    def state(
+        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+    ) -> None:
         """Do nothing."""
 
     def forgotten(self, resource: Resource, key: Key) -> None:
@@ -78,7 +97,7 @@ class NoMetrics:
     def deleted(self, resource: Resource, *, seconds: float) -> None:
         """Do nothing."""
 
-    def drifted(self, resource: Resource, *, seconds: float) -> None:
+    def drifted(self, resource: Resource, key: Key, *, seconds: float) -> None:
         """Do nothing."""
 
     def resolved(self, resource: Resource, verdict: str) -> None:

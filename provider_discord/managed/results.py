@@ -35,6 +35,15 @@ class Result:
     priority: Priority = Priority.RETRY
     outcome: Outcome = Outcome.SUCCESS
 
+    @property
+    def settled(self) -> bool:
+        """Whether the pass came to its end: nothing is tried again before the next poll or change.
+
+        What only a person can put right counts as well; what has failed or waits does not.
+        """
+        at_ease = self.requeue_after_seconds is None or self.priority is Priority.POLL
+        return at_ease and not self.rate_limited and self.outcome is not Outcome.ERROR
+
 
 def forget() -> Result:
     """Nothing more to do until something changes."""

@@ -121,6 +121,35 @@ class DiscordInstruments:
         """Ask this client from now on."""
         self._clients.add(client, state)
 
+    def only_while(self, leads: Callable[[], bool]) -> None:
+        """Show how clients stand only while this copy leads: after that nothing moves, an open circuit neither."""
+        self._clients.shown = leads
+
+    def expect(
+        self,
+        *,
+        calls: Iterable[tuple[str, str]],
+        statuses: Iterable[str],
+        scopes: Iterable[str],
+        reasons: Iterable[str],
+    ) -> None:
+        """Make counters exist at 0, or `rate` and `increase` would not see what happens first.
+
+        Args:
+            calls: Resource type and operation of every call that there is.
+            statuses: How calls end.
+            scopes: Of 429s.
+            reasons: For which requests are sent again.
+        """
+        ends = tuple(statuses)
+        for resource_type, operation in sorted(set(calls)):
+            for status in ends:
+                self.api_operations.labels(resource_type=resource_type, operation=operation, status=status)
+        for scope in scopes:
+            self.limited.labels(scope=scope)
+        for reason in reasons:
+            self.retries.labels(reason=reason)
+
     def client_closed(self, *, client: str) -> None:
         """Ask it no more."""
         self._clients.remove(client)
@@ -166,6 +195,7 @@ class _Clients(Collector):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._states: dict[str, Callable[[], ClientState]] = {}
+        self.shown: Callable[[], bool] = lambda: True
 
     def add(self, client: str, state: Callable[[], ClientState]) -> None:
         with self._lock:
@@ -177,7 +207,7 @@ class _Clients(Collector):
 
     def states(self) -> list[ClientState]:
         with self._lock:
-            asked = list(self._states.values())
+            asked = list(self._states.values()) if self.shown() else []
         return [state() for state in asked]
 
     def collect(self) -> Iterable[Metric]:

@@ -29,6 +29,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from provider_discord.telemetry.discord import DiscordInstruments
+from provider_discord.telemetry.guilds import GuildCollector
+from provider_discord.telemetry.process import ProcessInstruments
 
 __all__ = ["CONTENT_TYPE", "Metrics", "QueueInstruments"]
 
@@ -62,6 +64,10 @@ class Metrics:
         if version:
             build.labels(version=version).set(1)
         self.discord = DiscordInstruments(registry)
+        self.guilds = GuildCollector()
+        registry.register(self.guilds)
+        self.process = ProcessInstruments()
+        registry.register(self.process)
         self._define_resources(registry)
         self._define_controllers(registry)
         self._define_kubernetes(registry)
@@ -73,9 +79,46 @@ class Metrics:
             ["kind", "ready", "synced"],
             registry=registry,
         )
+        self.resources_paused = Gauge(
+            "provider_discord_resources_paused",
+            "Managed resources that are left alone by somebody's wish; they count as not Synced.",
+            ["kind"],
+            registry=registry,
+        )
+        self.last_success = Gauge(
+            "provider_discord_last_success_timestamp_seconds",
+            "When the last pass over an object of the kind came to its end without a failure or a wait. Told by the "
+            "copy that leads, while there is an object that is not paused.",
+            ["kind"],
+            registry=registry,
+        )
+        self.reconcile_interval = Gauge(
+            "provider_discord_reconcile_interval_seconds",
+            "After how long the object of that last pass is looked at again; 0 before the first.",
+            ["kind"],
+            registry=registry,
+        )
         self.drift = Counter(
             "provider_discord_drift_total",
             "Managed resources that were found changed at Discord although their manifest had not changed.",
+            ["kind"],
+            registry=registry,
+        )
+        self.guilds_held = Gauge(
+            "provider_discord_guilds_held",
+            "Guilds in which only changed manifests are applied, by cause: MassDrift or IncidentActions.",
+            ["cause"],
+            registry=registry,
+        )
+        self.holds = Counter(
+            "provider_discord_holds_total", "Holds that began, by cause.", ["cause"], registry=registry
+        )
+        for cause in ("MassDrift", "IncidentActions"):
+            self.guilds_held.labels(cause=cause)
+            self.holds.labels(cause=cause)
+        self.fields_left_alone = Counter(
+            "provider_discord_fields_left_alone_total",
+            "Fields left alone because they were put back too often.",
             ["kind"],
             registry=registry,
         )
@@ -233,14 +276,18 @@ class Metrics:
             metric.labels(controller=name)
         self.reconcile_time.labels(controller=name)
 
-    def set_resources(self, *, kind: str, gvk: str, states: Mapping[tuple[str, str], int]) -> None:
+    def set_resources(
+        self, *, kind: str, gvk: str, states: Mapping[tuple[str, str], int], paused: int = 0
+    ) -> None:
         """Set how many managed resources of a kind there are.
 
         Args:
             kind: for example `Channel`.
             gvk: as crossplane-runtime writes it: `group/version, Kind=Kind`.
             states: counts by (Ready, Synced), each True, False or Unknown; what is left out is none.
+            paused: How many of them are paused.
         """
+        self.resources_paused.labels(kind=kind).set(paused)
         for ready in _STATES:
             for synced in _STATES:
                 self.resources.labels(kind=kind, ready=ready, synced=synced).set(

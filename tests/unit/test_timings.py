@@ -72,4 +72,4 @@ def test_the_poll_interval_decides_how_old_a_polled_guild_may_be() -> None:
 
 
 def test_every_constant_is_in_one_of_the_rooms() -> None:
-    assert {f.name for f in fields(Timings)} == {"kube", "managed", "discord", "kinds"}
+    assert {f.name for f in fields(Timings)} == {"kube", "managed", "discord", "kinds", "telemetry"}

@@ -182,7 +182,9 @@ class CountingMetrics(NoMetrics):
     def panicked(self, resource: Resource) -> None:
         self.seen.append(("panicked",))
 
-    def state(self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool) -> None:
+    def state(
+        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+    ) -> None:
         self.seen.append(("state", key.name, exists, ready, synced))
 
     def forgotten(self, resource: Resource, key: Key) -> None:
@@ -194,7 +196,7 @@ class CountingMetrics(NoMetrics):
     def deleted(self, resource: Resource, *, seconds: float) -> None:
         self.seen.append(("deleted",))
 
-    def drifted(self, resource: Resource, *, seconds: float) -> None:
+    def drifted(self, resource: Resource, key: Key, *, seconds: float) -> None:
         self.seen.append(("drifted", round(seconds)))
 
 

@@ -77,9 +77,15 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
 def _missed(p: Pass, opened: OpenAttempt, resolution: Resolution, *, looked_at: datetime) -> Result | None:
     """Count the miss; the second one that comes late enough settles that nothing was made."""
     timings, now = p.tools.timings, looked_at
-    # One that another process left had ended when this one began to lead, whatever that one's clock said.
-    known = p.tools.memory.ended.get(p.mr.uid)
-    ended = known[1] if known is not None and known[0] == opened.attempt.id else p.tools.born()
+    memory = p.tools.memory
+    # What this process does not know the end of had ended when it was first looked for, since one object is worked on
+    # by one worker, and when this process began to lead, whatever another one's clock said.
+    known = memory.ended.get(p.mr.uid)
+    if known is None or known[0] != opened.attempt.id:
+        known = memory.looked.get(p.mr.uid)
+    if known is None or known[0] != opened.attempt.id:
+        known = memory.looked[p.mr.uid] = (opened.attempt.id, max(p.tools.born(), now))
+    ended = known[1]
     certain_at = ended + timedelta(seconds=timings.resolution_delay_seconds)
     if opened.attempt.misses and now >= certain_at:
         p.persist(attempts.failed(_not_before(opened, now)))
@@ -206,6 +212,7 @@ def _settled(p: Pass) -> None:
     memory.created.pop(uid, None)
     memory.failed.pop(uid, None)
     memory.ended.pop(uid, None)
+    memory.looked.pop(uid, None)
 
 
 def _not_before(opened: OpenAttempt, at: datetime) -> datetime:

@@ -56,6 +56,7 @@ class Memory:
         settling: The generation whose update is on its way: what still differs is no drift.
         desired: What was wanted when nothing differed last: a digest of ``forProvider`` with its references resolved.
         ended: When a create that this process sent ended without an outcome, by the attempt's id.
+        looked: When this process first looked in vain for what an attempt made, by the attempt's id.
         created: What a create made whose success could not be persisted: (attempt id, external name).
         failed: The attempt that made nothing for certain, until that is persisted.
         deleted: Whose external resource was deleted by this process: another delete is a repetition.
@@ -68,6 +69,7 @@ class Memory:
         self.settling: dict[str, int] = {}
         self.desired: dict[str, int] = {}
         self.ended: dict[str, tuple[str, datetime]] = {}
+        self.looked: dict[str, tuple[str, datetime]] = {}
         self.created: dict[str, tuple[str, str]] = {}
         self.failed: dict[str, str] = {}
         self.deleted: dict[str, bool] = {}
@@ -81,6 +83,7 @@ class Memory:
                 self.settling,
                 self.desired,
                 self.ended,
+                self.looked,
                 self.created,
                 self.failed,
                 self.deleted,

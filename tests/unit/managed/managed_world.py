@@ -460,6 +460,7 @@ class Process:
             new_id=lambda: f"attempt-{born.timestamp():.0f}-{next(ids)}",
             may_write=lambda: world.leads,
             checkpoint=world.checkpoint,
+            kind_ends=lambda resource: world.kind_ends(resource),
             pause=lambda _seconds: None,
         )
         self.queue: WorkQueue[Item] = WorkQueue(timings=KubeTimings(), now=clock.now)
@@ -507,6 +508,7 @@ class World:
         self.kill_at = ""
         self.labels: list[str] = []
         self.deliveries = True
+        self.kind_ends: Callable[[Resource], bool] = lambda _resource: False
         place = ReferenceField(path="placeId", ref="placeIdRef", selector="placeIdSelector", target=PLACES)
         home = ReferenceField(
             path="homeId", ref="homeIdRef", selector=None, target=THINGS, required_before="never"

@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 RUNS ?= 5
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= ghcr.io/rossigee/provider-discord:v$(VERSION)
+ENGINE ?= docker
+RUNTIME ?=
 
 .PHONY: help
 help: ## print this list
@@ -78,6 +82,14 @@ bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about
 generate: $(STAMP) ## CRDs and the field reference, from the models
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
 	@$(BIN)/provider-discord crds --output chart/provider-discord/files/crds
+
+.PHONY: image
+image: ## build the image; IMAGE=registry/name:tag, ENGINE=podman
+	@$(ENGINE) build --file package/image/Dockerfile --tag $(IMAGE) .
+
+.PHONY: xpkg
+xpkg: $(STAMP) ## the Crossplane package, in dist/; RUNTIME=FILE (docker save) puts the provider in it
+	@PYTHONPATH=hack $(BIN)/python -m xpkg --output dist/provider-discord-v$(VERSION).xpkg --tag $(IMAGE) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 .PHONY: constraints
 constraints: $(STAMP) ## write constraints.txt anew from the installed versions

@@ -42,6 +42,7 @@ class ControlPlane:
         controller_manager: also run the controllers that complete the deletion of namespaces, collect what
             owner references leave behind, and aggregate cluster roles.
         crds: files, or folders of `*.yaml` files, whose CRDs are applied at the start; see `apply_crds`.
+        apiserver_flags: further flags of kube-apiserver, such as `--audit-log-path=...`.
         data_folder: where to keep everything. The objects in it survive to the next start, credentials and
             port do not. Without one, a temporary folder is used and removed by `stop()`.
         report: told what is being built, should something have to be.
@@ -52,11 +53,13 @@ class ControlPlane:
         *,
         controller_manager: bool = False,
         crds: Sequence[Path] = (),
+        apiserver_flags: Sequence[str] = (),
         data_folder: Path | None = None,
         report: Report = to_stderr,
     ) -> None:
         self._with_controller_manager = controller_manager
         self._crds = tuple(crds)
+        self._apiserver_flags = tuple(apiserver_flags)
         self._given_folder = data_folder
         self._report = report
         self._users: list[tuple[str, str, tuple[str, ...]]] = []
@@ -368,6 +371,7 @@ class ControlPlane:
             # No other API servers to share an Endpoints object with, which it would take its time to leave.
             "--endpoint-reconciler-type=none",
             "--profiling=false",
+            *self._apiserver_flags,
         ]
 
     def _run_apiserver(self, apiserver: Component, endpoint: Endpoint) -> None:

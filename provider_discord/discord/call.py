@@ -14,13 +14,13 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 import tenacity
 
-from .answers import decoded
+from .answers import decoded, seconds_of
 from .breaker import Breaker, Permit
 from .errors import (
     AmbiguousOutcome,
@@ -68,15 +68,17 @@ class _Attempt(Exception):
         failure: What went wrong, in words.
         reason: For metrics.
         maybe_executed: Whether Discord can have done it.
-        sent_at: Wall clock before it was sent.
+        retry_after: Seconds that it asked to be left alone for.
     """
 
-    def __init__(self, failure: str, *, reason: RetryReason, maybe_executed: bool, sent_at: datetime) -> None:
+    def __init__(
+        self, failure: str, *, reason: RetryReason, maybe_executed: bool, retry_after: float = 0.0
+    ) -> None:
         super().__init__(failure)
         self.failure = failure
         self.reason = reason
         self.maybe_executed = maybe_executed
-        self.sent_at = sent_at
+        self.retry_after = retry_after
 
 
 class _Deadline(tenacity.stop.stop_base):
@@ -116,7 +118,13 @@ class Caller:
         self._id = str(next(_clients))
         self._turns = Turns(Limiter(timings=timings), now=now)
         self._sender = Sender(
-            transport=transport, turns=self._turns, guard=guard, metrics=metrics, now=now, wall=wall
+            transport=transport,
+            turns=self._turns,
+            guard=guard,
+            metrics=metrics,
+            timings=timings,
+            now=now,
+            wall=wall,
         )
         self._forbidden = ForbiddenBackoff(timings=timings)
         self._breakers = {kind: Breaker(kind, timings=timings) for kind in ResourceType}
@@ -140,7 +148,7 @@ class Caller:
             buckets=numbers.buckets,
             parked=numbers.parked,
             global_free=numbers.global_free,
-            circuits={kind: breaker.state for kind, breaker in self._breakers.items()},
+            circuits={kind: breaker.standing(self._now()) for kind, breaker in self._breakers.items()},
             token_rejected=self._token_rejected,
         )
 
@@ -216,7 +224,9 @@ class Caller:
                 _log.debug("retrying", route=route.name, attempt=state.attempt_number, cause=failed.failure)
 
         def may_repeat(failed: BaseException) -> bool:
-            return isinstance(failed, _Attempt) and (route.idempotent or not failed.maybe_executed)
+            if not isinstance(failed, _Attempt) or failed.retry_after > t.retry_maximum_seconds:
+                return False
+            return route.idempotent or not failed.maybe_executed
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(may_repeat),
@@ -242,11 +252,18 @@ class Caller:
         route = call.route.route
         if route.idempotent or not failed.maybe_executed:
             return Unavailable(
-                retry_after=self._timings.unavailable_retry_seconds, route=route.name, cause=failed.failure
+                retry_after=max(self._timings.unavailable_retry_seconds, failed.retry_after),
+                route=route.name,
+                cause=failed.failure,
             )
         _log.warning("outcome of a create is unknown", route=route.name, cause=failed.failure)
+        # The wall clock may have been set meanwhile, and which reading was right is not known: tell both.
+        took, ended = timedelta(seconds=self._now() - call.sent_now), self._wall()
         return AmbiguousOutcome(
-            route=route.name, sent_at=failed.sent_at, ended_at=self._wall(), cause=failed.failure
+            route=route.name,
+            sent_at=min(call.sent_at, ended - took),
+            ended_at=max(ended, call.sent_at + took),
+            cause=failed.failure,
         )
 
     # One attempt
@@ -269,7 +286,7 @@ class Caller:
             breaker.failure(permit, self._now())
             self._guard.unanswered()
             maybe = failed.sent is Sent.MAYBE
-            failure = _Attempt(str(failed), reason=failed.reason, maybe_executed=maybe, sent_at=call.sent_at)
+            failure = _Attempt(str(failed), reason=failed.reason, maybe_executed=maybe)
         except BaseException:
             breaker.abandon(permit)
             self._guard.unanswered()
@@ -288,18 +305,24 @@ class Caller:
 
         Raises:
             DiscordError: By status.
-            _Attempt: 5xx, or a body that is not JSON where JSON belongs.
+            _Attempt: 5xx, or a body that is not what belongs there.
         """
         body, identity = decoded(response), str(call.demand.identity)
         good, garbled = 200 <= response.status < 300, isinstance(body, str)
-        if good and not garbled:
+        whole = not garbled and call.route.route.answer.fits(body)
+        if good and whole:
             self._forbidden.allowed(identity)
             return body
         error = api_error(status=response.status, body=body, route=call.demand.route)
         # A page is somebody else's between us and Discord, which answers in JSON: no proof against a token or a thing.
         if response.status >= 500 or good or (garbled and response.status in {401, 404}):
-            text = str(error) if response.status >= 500 else "the answer was not JSON"
-            raise _Attempt(text, reason=RetryReason.SERVER_ERROR, maybe_executed=True, sent_at=call.sent_at)
+            text = "the answer was not JSON" if garbled else "the answer was not what belongs there"
+            raise _Attempt(
+                str(error) if response.status >= 500 else text,
+                reason=RetryReason.SERVER_ERROR,
+                maybe_executed=True,
+                retry_after=self._left_alone(response) if response.status >= 500 else 0.0,
+            )
         if response.status == 401:
             self._guard.record(response.received_at)
             self._reject_token()
@@ -308,6 +331,10 @@ class Caller:
             self._guard.record(response.received_at)
             self._forbidden.refused(identity, error, now=response.received_at)
         raise error
+
+    def _left_alone(self, response: Response) -> float:
+        """Return for how long a failing server asks to be left alone; no longer than Cloudflare's bans at least are."""
+        return min(seconds_of(response.headers.get("retry-after")) or 0.0, self._timings.ban_minimum_seconds)
 
     # Latches and measurements
 

@@ -7,7 +7,9 @@ Methods return what Discord returned, as plain JSON; the kinds know what it mean
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -41,7 +43,7 @@ class DiscordClient:
         *,
         token: str,
         user_agent: str,
-        now: Callable[[], float],
+        now: Callable[[], float] = time.monotonic,
         base_url: str = DEFAULT_BASE_URL,
         timings: DiscordTimings | None = None,
         metrics: ClientMetrics | None = None,
@@ -72,6 +74,8 @@ class DiscordClient:
         metrics = metrics or NoMetrics()
         secret = Secret(token)
         self._base_url = base_url
+        self._now = now
+        self._timings = timings
         self._caller = Caller(
             transport=Transport(
                 token=secret,
@@ -150,8 +154,9 @@ class DiscordClient:
                     options=options,
                 ),
             )
-            found.extend(page)
-            if len(page) < 200:
+            known = {guild["id"] for guild in found}
+            found.extend(guild for guild in page if guild["id"] not in known)
+            if len(page) < 200 or page[-1]["id"] in known:  # the latter: nothing that knows pages
                 return found
             after = str(page[-1]["id"])
 
@@ -307,13 +312,24 @@ class DiscordClient:
         Normally one. If a sub-limit holds some of these fields, or turns out to, the rest goes first, then each
         such field that may still pass; what has to wait is named in the error.
         """
+        begun, timings = self._now(), self._timings
+        patience = timings.max_wait_seconds if options.max_wait_seconds is None else options.max_wait_seconds
+        seconds = timings.deadline_seconds if options.deadline_seconds is None else options.deadline_seconds
+
+        def send(part: Mapping[str, Any]) -> Any:
+            spent = self._now() - begun
+            left = replace(
+                options, max_wait_seconds=max(0.0, patience - spent), deadline_seconds=seconds - spent
+            )
+            return self._caller.call(route, json=part, params=None, options=left)
+
         own = route.route.sublimited & body.keys()
         parked = (fields for fields, _ in self._caller.parked_fields(route) if fields <= body.keys())
         held = own & frozenset[str]().union(*parked)
         limits: list[RateLimited] = []
         if not held:
             try:
-                return self._caller.call(route, json=body, params=None, options=options)
+                return send(body)
             except RateLimited as exc:
                 if exc.scope is not Scope.SUBLIMIT:
                     raise
@@ -321,13 +337,13 @@ class DiscordClient:
         rest = {name: value for name, value in body.items() if name not in held}
         applied: Any = None
         if rest:
-            applied = self._caller.call(route, json=rest, params=None, options=options)
+            applied = send(rest)
         waiting = sorted(held)
         if not (limits and len(held) == 1):  # one field and its 429: nothing more to learn
             waiting = []
             for name in sorted(held):
                 try:
-                    applied = self._caller.call(route, json={name: body[name]}, params=None, options=options)
+                    applied = send({name: body[name]})
                 except RateLimited as exc:
                     if exc.scope is not Scope.SUBLIMIT:
                         exc.applied = applied

@@ -30,6 +30,7 @@ class PreparedCall:
         deadline: Monotonic instant.
         wait_seconds: How long it may still wait for turns.
         sent_at: Wall clock just before the last request was sent.
+        sent_now: Monotonic clock, then.
     """
 
     route: CompiledRoute
@@ -40,6 +41,7 @@ class PreparedCall:
     deadline: float
     wait_seconds: float
     sent_at: datetime = EPOCH
+    sent_now: float = 0.0
 
     def patience(self, now: float) -> float:
         """Return how long it may wait for a turn now."""
@@ -74,7 +76,7 @@ def audit_reason(text: str) -> str:
     """Encode a reason for X-Audit-Log-Reason: URL-encoded UTF-8, at most 512 characters so, cut between characters."""
     encoded = ""
     for character in text:
-        piece = quote(character, safe="")
+        piece = quote(character, safe="", errors="replace")
         if len(encoded) + len(piece) > _MAXIMUM_REASON:
             break
         encoded += piece

@@ -8,8 +8,10 @@ routes that do not list the header ignore it, so none is sent there), and whethe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from .errors import DiscordError
 
@@ -41,6 +43,46 @@ class Operation(StrEnum):
     DELETE = "delete"
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a success brings back. An answer that lacks it is somebody else's, or half of one: no proof of anything.
+
+    An empty object in place of the list of channels must never look like a guild without channels.
+
+    Attributes:
+        keys: What the object, or each object of the list, has.
+        many: Whether it is a list.
+    """
+
+    keys: tuple[str, ...] = ()
+    many: bool = False
+
+    def fits(self, body: Any) -> bool:
+        """Tell whether a decoded body has it."""
+        if not self.many:
+            return isinstance(body, Mapping) and all(key in body for key in self.keys)
+        return isinstance(body, list) and all(
+            isinstance(item, Mapping) and all(key in item for key in self.keys) for item in body
+        )
+
+
+class Anything(Shape):
+    """What nobody reads, such as the empty body of a 204."""
+
+    __slots__ = ()
+
+    def fits(self, body: Any) -> bool:
+        """Tell that it does."""
+        del body
+        return True
+
+
+ANYTHING = Anything()
+OBJECT = Shape()
+THING = Shape(("id",))
+THINGS = Shape(("id",), many=True)
+
+
 class RouteParameter(DiscordError):
     """A route was compiled with parameters that it does not have, or without one that it needs."""
 
@@ -69,6 +111,7 @@ class Route:
         template: Path with parameters in braces.
         resource_type: What it is about.
         operation: What it does.
+        answer: What a success brings back.
         audit_reason: Whether X-Audit-Log-Reason is taken.
         sublimited: Body fields with limits of their own, which a 429 with Remaining > 0 is about; they are
             independent of the other fields, so that these can go in a request of their own.
@@ -78,6 +121,7 @@ class Route:
     template: str
     resource_type: ResourceType
     operation: Operation
+    answer: Shape = ANYTHING
     audit_reason: bool = False
     sublimited: frozenset[str] = field(default=frozenset())
 
@@ -118,27 +162,32 @@ class Route:
 _G, _C, _R = ResourceType.GUILD, ResourceType.CHANNEL, ResourceType.ROLE
 _OP = Operation
 
-GET_CURRENT_USER = Route("GET", "/users/@me", ResourceType.USER, _OP.GET)
-GET_CURRENT_APPLICATION = Route("GET", "/applications/@me", ResourceType.APPLICATION, _OP.GET)
-GET_CURRENT_USER_GUILDS = Route("GET", "/users/@me/guilds", _G, _OP.LIST)
+GET_CURRENT_USER = Route("GET", "/users/@me", ResourceType.USER, _OP.GET, THING)
+GET_CURRENT_APPLICATION = Route("GET", "/applications/@me", ResourceType.APPLICATION, _OP.GET, THING)
+GET_CURRENT_USER_GUILDS = Route("GET", "/users/@me/guilds", _G, _OP.LIST, THINGS)
 
-GET_GUILD = Route("GET", "/guilds/{guild_id}", _G, _OP.GET)
-MODIFY_GUILD = Route("PATCH", "/guilds/{guild_id}", _G, _OP.UPDATE, audit_reason=True)
-GET_AUDIT_LOG = Route("GET", "/guilds/{guild_id}/audit-logs", ResourceType.AUDIT_LOG, _OP.LIST)
-GET_MEMBER = Route("GET", "/guilds/{guild_id}/members/{user_id}", ResourceType.MEMBER, _OP.GET)
+GET_GUILD = Route("GET", "/guilds/{guild_id}", _G, _OP.GET, THING)
+MODIFY_GUILD = Route("PATCH", "/guilds/{guild_id}", _G, _OP.UPDATE, THING, audit_reason=True)
+GET_AUDIT_LOG = Route(
+    "GET", "/guilds/{guild_id}/audit-logs", ResourceType.AUDIT_LOG, _OP.LIST, Shape(("audit_log_entries",))
+)
+GET_MEMBER = Route(
+    "GET", "/guilds/{guild_id}/members/{user_id}", ResourceType.MEMBER, _OP.GET, Shape(("roles",))
+)
 
-GET_GUILD_CHANNELS = Route("GET", "/guilds/{guild_id}/channels", _C, _OP.LIST)
-CREATE_CHANNEL = Route("POST", "/guilds/{guild_id}/channels", _C, _OP.CREATE, audit_reason=True)
+GET_GUILD_CHANNELS = Route("GET", "/guilds/{guild_id}/channels", _C, _OP.LIST, THINGS)
+CREATE_CHANNEL = Route("POST", "/guilds/{guild_id}/channels", _C, _OP.CREATE, THING, audit_reason=True)
 # Alone among the writes of channels, this one has no audit log reason (resources/guild).
 MODIFY_CHANNEL_POSITIONS = Route("PATCH", "/guilds/{guild_id}/channels", _C, _OP.UPDATE)
-GET_ACTIVE_THREADS = Route("GET", "/guilds/{guild_id}/threads/active", _C, _OP.LIST)
-GET_CHANNEL = Route("GET", "/channels/{channel_id}", _C, _OP.GET)
+GET_ACTIVE_THREADS = Route("GET", "/guilds/{guild_id}/threads/active", _C, _OP.LIST, Shape(("threads",)))
+GET_CHANNEL = Route("GET", "/channels/{channel_id}", _C, _OP.GET, THING)
 # Name and topic: 2 changes in 10 minutes each (undocumented; discord-api-docs#1900, #2190).
 MODIFY_CHANNEL = Route(
     "PATCH",
     "/channels/{channel_id}",
     _C,
     _OP.UPDATE,
+    THING,
     audit_reason=True,
     sublimited=frozenset({"name", "topic"}),
 )
@@ -149,13 +198,13 @@ PUT_OVERWRITE = Route(
 DELETE_OVERWRITE = Route(
     "DELETE", "/channels/{channel_id}/permissions/{overwrite_id}", _C, _OP.UPDATE, audit_reason=True
 )
-GET_CHANNEL_MESSAGES = Route("GET", "/channels/{channel_id}/messages", ResourceType.MESSAGE, _OP.LIST)
+GET_CHANNEL_MESSAGES = Route("GET", "/channels/{channel_id}/messages", ResourceType.MESSAGE, _OP.LIST, THINGS)
 
-GET_ROLES = Route("GET", "/guilds/{guild_id}/roles", _R, _OP.LIST)
-GET_ROLE_MEMBER_COUNTS = Route("GET", "/guilds/{guild_id}/roles/member-counts", _R, _OP.LIST)
-CREATE_ROLE = Route("POST", "/guilds/{guild_id}/roles", _R, _OP.CREATE, audit_reason=True)
-MODIFY_ROLE_POSITIONS = Route("PATCH", "/guilds/{guild_id}/roles", _R, _OP.UPDATE, audit_reason=True)
-MODIFY_ROLE = Route("PATCH", "/guilds/{guild_id}/roles/{role_id}", _R, _OP.UPDATE, audit_reason=True)
+GET_ROLES = Route("GET", "/guilds/{guild_id}/roles", _R, _OP.LIST, THINGS)
+GET_ROLE_MEMBER_COUNTS = Route("GET", "/guilds/{guild_id}/roles/member-counts", _R, _OP.LIST, OBJECT)
+CREATE_ROLE = Route("POST", "/guilds/{guild_id}/roles", _R, _OP.CREATE, THING, audit_reason=True)
+MODIFY_ROLE_POSITIONS = Route("PATCH", "/guilds/{guild_id}/roles", _R, _OP.UPDATE, THINGS, audit_reason=True)
+MODIFY_ROLE = Route("PATCH", "/guilds/{guild_id}/roles/{role_id}", _R, _OP.UPDATE, THING, audit_reason=True)
 DELETE_ROLE = Route("DELETE", "/guilds/{guild_id}/roles/{role_id}", _R, _OP.DELETE, audit_reason=True)
 
 ROUTES: tuple[Route, ...] = tuple(value for value in globals().values() if isinstance(value, Route))

@@ -7,6 +7,7 @@ patience lasts. Every ticket that is taken is given back here, whatever happens.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -17,6 +18,7 @@ from .guard import InvalidRequestGuard
 from .metrics import ClientMetrics
 from .prepared import PreparedCall
 from .tickets import Refusal, Ticket
+from .timings import DiscordTimings
 from .transport import Response, Sent, Transport, TransportFailure
 from .waiting import Turns
 
@@ -33,6 +35,7 @@ class Sender:
         turns: Turns,
         guard: InvalidRequestGuard,
         metrics: ClientMetrics,
+        timings: DiscordTimings,
         now: Callable[[], float],
         wall: Callable[[], datetime],
     ) -> None:
@@ -40,6 +43,7 @@ class Sender:
         self._turns = turns
         self._guard = guard
         self._metrics = metrics
+        self._timings = timings
         self._now = now
         self._wall = wall
 
@@ -56,6 +60,7 @@ class Sender:
         """
         since = self._now()
         ticket = self._turns.acquire(call.demand, max_wait_seconds=call.patience(since))
+        refusals = 0
         while True:
             waited = self._now() - since
             call.wait_seconds -= waited
@@ -82,18 +87,27 @@ class Sender:
                     sent_at=response.sent_at,
                 )
                 return response
+            refusals += 1
             since = self._now()
             self._turns.refused(
                 ticket,
                 now=response.received_at,
                 headers=response.headers,
-                refusal=refusal,
+                refusal=self._doubted(refusal, refusals),
                 max_wait_seconds=call.patience(since),
             )
 
+    def _doubted(self, refusal: Refusal, refusals: int) -> Refusal:
+        """Wait longer than a 429 says when obeying the one before it did not help: it may say nothing or 0."""
+        if refusals < 2:
+            return refusal
+        t = self._timings
+        least = min(t.retry_initial_seconds * 2 ** (refusals - 2), t.retry_maximum_seconds)
+        return replace(refusal, retry_after=max(refusal.retry_after, least))
+
     def _send(self, call: PreparedCall) -> Response:
         status = 0
-        call.sent_at = self._wall()
+        call.sent_at, call.sent_now = self._wall(), self._now()
         try:
             response = self._transport.send(
                 method=call.route.route.method,

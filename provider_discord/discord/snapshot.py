@@ -6,7 +6,7 @@ end, so that the next reconcile sees them without a request; a write that ends w
 replayed over the lists that come back, because these may have been read before it (the journal).
 
 A channel that is missing from the list is *not listed*, which since November 2026 may mean hidden: nothing here
-calls it deleted. ``last_seen`` keeps what a channel looked like when it was last listed.
+calls it deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from .difference import SnapshotChange, difference
-from .errors import NotFound, RateLimited, Unavailable
+from .errors import DiscordError, NotFound, RateLimited, Unavailable
 from .options import CallOptions
 from .priority import Priority
 from .timings import DiscordTimings
@@ -85,7 +85,7 @@ class _Flight:
     started_at: float
     done: threading.Event = field(default_factory=threading.Event)
     journal: list[_Write] = field(default_factory=list)
-    error: Exception | None = None
+    error: DiscordError | None = None
 
 
 @dataclass(slots=True)
@@ -97,7 +97,6 @@ class _Entry:
     member: Json = field(default_factory=dict)
     member_at: float | None = None
     invalid_before: float | None = None
-    last_seen: dict[str, Json] = field(default_factory=dict)
 
 
 class SnapshotCache:
@@ -178,15 +177,6 @@ class SnapshotCache:
             entry = self._entries.get(guild_id)
             return entry.snapshot if entry else None
 
-    def last_seen(self, guild_id: str, channel_id: str) -> Json | None:
-        """Return a channel as it was when last listed or written by this process, also if it is not listed now.
-
-        None after forget_channel, and for a channel never seen.
-        """
-        with self._lock:
-            entry = self._entries.get(guild_id)
-            return entry.last_seen.get(channel_id) if entry else None
-
     def invalidate(self, guild_id: str) -> None:
         """Let nothing that was asked for before now satisfy a later get."""
         with self._lock:
@@ -207,11 +197,6 @@ class SnapshotCache:
             entry = self._entries.setdefault(guild_id, _Entry())
             entry.member_at = None
             entry.invalid_before = self._now()
-
-    def drop(self, guild_id: str) -> None:
-        """Forget a guild altogether."""
-        with self._lock:
-            self._entries.pop(guild_id, None)
 
     # Our own writes. Call right after the write ended, with what Discord answered.
 
@@ -237,10 +222,6 @@ class SnapshotCache:
             return replace(was, channels=MappingProxyType(left))
 
         self._write(guild_id, write)
-        with self._lock:
-            entry = self._entries.get(guild_id)
-            if entry is not None:
-                entry.last_seen.pop(channel_id, None)
 
     def record_overwrite(self, guild_id: str, channel_id: str, overwrite: Json) -> None:
         """Our PUT of one overwrite (``id``, ``type``, ``allow``, ``deny``) ended."""
@@ -297,16 +278,13 @@ class SnapshotCache:
                 entry.flight.journal.append(write)
             if entry.snapshot is not None:
                 entry.snapshot = write(entry.snapshot)
-                entry.last_seen.update(entry.snapshot.channels)
 
     def _refresh(self, guild_id: str, entry: _Entry, flight: _Flight, options: CallOptions) -> GuildSnapshot:
         try:
             fetched = self._fetch(guild_id, entry, flight, options)
         except BaseException as exc:
             with self._lock:
-                flight.error = (
-                    exc if isinstance(exc, Exception) else RuntimeError("the refresh was interrupted")
-                )
+                flight.error = exc if isinstance(exc, DiscordError) else _interrupted()
                 entry.flight = None
                 if isinstance(exc, NotFound):
                     entry.snapshot = None
@@ -317,7 +295,6 @@ class SnapshotCache:
             for write in flight.journal:
                 after = write(after)
             entry.snapshot = after
-            entry.last_seen.update(after.channels)
             entry.flight = None
             listeners = tuple(self._listeners)
         flight.done.set()
@@ -365,6 +342,12 @@ class SnapshotCache:
             member=entry.member,
             taken_at=flight.started_at,
         )
+
+
+def _interrupted() -> Unavailable:
+    return Unavailable(
+        retry_after=1.0, route="the guild's snapshot", cause="the refresh was interrupted in another thread"
+    )
 
 
 def _with(items: Mapping[str, Json], key: str, value: Json) -> Mapping[str, Json]:

@@ -18,6 +18,10 @@ def make() -> Breaker:
     return Breaker(ResourceType.ROLE, timings=TIMINGS)
 
 
+def state_of(breaker: Breaker) -> CircuitState:
+    return breaker.state
+
+
 def trip(breaker: Breaker, now: float = 0.0) -> None:
     for _ in range(3):
         breaker.failure(breaker.admit(now), now)
@@ -49,7 +53,7 @@ def test_one_probe_at_a_time_and_two_successes_close_it() -> None:
         trip(breaker)
         probe = breaker.admit(20.0)
         assert probe.probe
-        assert breaker.state is CircuitState.HALF_OPEN
+        assert state_of(breaker) is CircuitState.HALF_OPEN
         for _ in range(50):
             with pytest.raises(CircuitOpen):
                 breaker.admit(20.0)
@@ -103,3 +107,14 @@ def test_what_waited_for_its_turn_while_it_opened_is_not_sent() -> None:
     breaker.abandon(waited)
     probe = breaker.admit(20.0)
     breaker.check(probe, 20.0)
+
+
+def test_a_circuit_that_nobody_calls_is_told_as_open_only_while_it_would_refuse() -> None:
+    breaker = make()
+    assert breaker.standing(0.0) is CircuitState.CLOSED
+    trip(breaker, 100.0)
+    assert breaker.standing(119.9) is CircuitState.OPEN
+    assert breaker.standing(120.0) is CircuitState.HALF_OPEN
+    assert breaker.state is CircuitState.OPEN, "to be told changes nothing"
+    breaker.failure(breaker.admit(130.0), 130.0)
+    assert breaker.standing(140.0) is CircuitState.OPEN

@@ -182,7 +182,7 @@ class Live:
         stores = {THINGS: Store()}
         config_store, usage_store = Store(), Store()
         random_ = random.Random(1)  # noqa: S311 - jitter
-        home = ReferenceField(path="homeId", ref="homeIdRef", selector=None, target=THINGS)
+        home = ReferenceField(path="homeId", ref="homeIdRef", selector="homeIdSelector", target=THINGS)
         kinds = {
             THINGS: ManagedKind(
                 resource=THINGS,
@@ -445,6 +445,56 @@ def test_references_resolve_in_any_order(live: Live) -> None:
     parent = live.thing("parent")
     live.wait_settled(child, parent)
     assert "homeId" not in live.get(child)["spec"]["forProvider"]
+
+
+def test_a_pause_stops_deletion_until_it_is_taken_back(live: Live) -> None:
+    key = live.thing(size=1)
+    live.wait_settled(key)
+    live.edit(key, lambda o: o["metadata"]["annotations"].update({meta.PAUSED: "true"}))
+    eventually(lambda: live.condition(key, "Synced").get("reason") == "ReconcilePaused", "paused")
+    live.client.delete(THINGS, key)
+    observed = len(live.cloud.calls)
+    other = live.thing("other")
+    live.wait_settled(other)
+    eventually(lambda: len(live.cloud.calls) >= observed + 5, "polls of the other one")
+    assert live.get(key)["metadata"]["deletionTimestamp"]
+    assert len(live.cloud.objects) == 2
+    live.edit(key, lambda o: o["metadata"]["annotations"].pop(meta.PAUSED))
+    live.wait_gone(key)
+    assert len(live.cloud.objects) == 1
+
+
+def test_a_request_is_acknowledged_in_a_pass_that_writes_metadata_too(live: Live) -> None:
+    """The answer to a PUT of metadata has the old status; the token must not get lost by it."""
+    key = live.thing(annotations={meta.RECONCILE_REQUESTED_AT: "first"})
+    live.wait_settled(key)
+    assert live.get(key)["status"]["lastHandledReconcileAt"] == "first"
+    live.edit(key, lambda o: o["metadata"]["annotations"].update({meta.RECONCILE_REQUESTED_AT: "second"}))
+    eventually(lambda: live.get(key)["status"]["lastHandledReconcileAt"] == "second", "handled")
+
+
+def test_an_object_without_delete_goes_and_leaves_its_thing(live: Live) -> None:
+    key = live.thing(size=1)
+    live.wait_settled(key)
+    live.edit(key, lambda o: o["spec"].update(managementPolicies=["Observe", "Create", "Update"]))
+    live.client.delete(THINGS, key)
+    live.wait_gone(key)
+    assert len(live.cloud.objects) == 1
+    assert ("delete", "a") not in live.cloud.calls
+
+
+def test_labels_decide_what_a_selector_means(live: Live) -> None:
+    chosen, other = live.thing("chosen"), live.thing("another")
+    live.wait_settled(chosen, other)
+    key = live.thing(homeIdSelector={"matchLabels": {"role": "home"}})
+    eventually(
+        lambda: "selects no Thing" in live.condition(key, "Synced").get("message", ""), "nothing is selected"
+    )
+    live.edit(chosen, lambda o: o["metadata"].update(labels={"role": "home"}))
+    live.wait_settled(key)
+    home = live.get(chosen)["metadata"]["annotations"][meta.EXTERNAL_NAME]
+    assert live.cloud.last_of("a").for_provider["homeId"] == home
+    assert "homeId" not in live.get(key)["spec"]["forProvider"], "the manifest stays what it is"
 
 
 def test_other_finalizers_go_first(live: Live) -> None:

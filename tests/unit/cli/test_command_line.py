@@ -60,6 +60,21 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, ..
     assert "Traceback" not in ended.stderr
 
 
+def test_flags_of_other_providers_are_taken(tmp_path: Path) -> None:
+    """By a DeploymentRuntimeConfig that somebody copied from another provider, as arguments or environment."""
+    arguments = [
+        *("--debug", "--sync", "1h", "--poll", "10m", "--poll-state-metric", "5s", "--max-reconcile-rate", "20"),
+        *("--no-leader-election", "--enable-management-policies", "--no-enable-changelogs"),
+        *("--changelogs-socket-path", "/sock", "--poll-jitter-percentage", "5"),
+        *("--metrics-bind-address", "0", "--health-probe-bind-addr", "0"),
+    ]
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin"}
+    ended = run("run", *arguments, environment=environment)
+    assert ended.returncode == 1, "it went as far as looking for a cluster"
+    assert "KUBECONFIG" in ended.stderr
+    assert "5" in run("run", environment=environment | {"POLL": "5"}).stderr, "read from the environment"
+
+
 def test_without_a_cluster_it_ends_with_1_and_says_what_to_set(tmp_path: Path) -> None:
     # Flags without a command mean `run`.
     ended = run("--metrics-bind-address", "0", environment={"HOME": str(tmp_path), "PATH": "/usr/bin"})

@@ -240,7 +240,12 @@ class Cloud:
     on_update: Written | None = None
     created_total: int = 0
     last: ManagedResource | None = None
+    seen: dict[str, ManagedResource] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+
+    def last_of(self, name: str) -> ManagedResource:
+        """Return an object as it was when it was last observed."""
+        return self.seen[name]
 
     def make(self, kind: str, spec: dict[str, Any], *, attempt: str = "", delay: float = 0.0) -> str:
         id_ = str(next(self._ids))
@@ -269,6 +274,7 @@ class CloudExternal:
         cloud = self.cloud
         cloud.calls.append(("observe", mr.name))
         cloud.last = mr
+        cloud.seen[mr.name] = mr
         if cloud.observe_error is not None:
             raise cloud.observe_error
         visible = cloud.visible(self.kind)

@@ -16,7 +16,6 @@ from provider_discord.managed import meta
 from provider_discord.managed.tools import CHECKPOINTS
 from tests.unit.managed.managed_world import CONFIGS, SETTLED, THINGS, USAGES, World
 
-
 # A deletion's are in test_kind_ends; what "update.persisted" tells of, this cloud has nothing to remember by.
 MOMENTS = [label for label in CHECKPOINTS if not label.startswith("delete") and label != "update.persisted"]
 

@@ -63,6 +63,16 @@ class Breaker:
         """Closed, half-open or open."""
         return _STATES[self._circuit.current_state]
 
+    def standing(self, now: float) -> CircuitState:
+        """Return the state as a caller would find it.
+
+        An open circuit whose time is over lets a probe through. Of what is seldom called (the audit log) the probe
+        may be hours away, and nobody is to be told all that time that Discord fails.
+        """
+        with self._lock:
+            over = self.state is CircuitState.OPEN and now >= self._opened_at + self._reset_seconds
+            return CircuitState.HALF_OPEN if over else self.state
+
     def admit(self, now: float) -> Permit:
         """Return leave to try.
 

@@ -177,7 +177,7 @@ class DiscordInstruments:
 
     def open_circuits(self) -> list[str]:
         """Return the resource types that some token's circuit breaker keeps from Discord now, sorted."""
-        return sorted(of for of, state in _worst(self._clients.states()).items() if state != "closed")
+        return sorted(of for of, state in _worst(self._clients.states()).items() if state == "open")
 
 
 def _worst(states: Iterable[ClientState]) -> dict[str, str]:

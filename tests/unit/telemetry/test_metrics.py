@@ -209,6 +209,10 @@ def test_a_circuit_is_open_if_that_of_any_token_is() -> None:
     assert states() == [0, 0, 1], "the worst counts"
     one.circuits["channel"] = "closed"
     assert states() == [0, 1, 0]
+    assert metrics.discord.open_circuits() == [], "half open lets calls through"
+    metrics.discord.only_while(lambda: False)
+    assert states() == [None, None, None], "a copy that no longer leads cannot close it"
+    metrics.discord.only_while(lambda: True)
     metrics.discord.client_closed(client="b")
     assert states() == [1, 0, 0]
     metrics.discord.client_closed(client="a")

@@ -145,15 +145,20 @@ async def drive_tasks(job: Job, perform: Callable[[Operation], Awaitable[object]
 
 
 def drive_threads(job: Job, perform: Callable[[Operation], object]) -> Report:
-    """Run a job with a thread for each operation; they are daemons, so that an unfinished one holds up nothing."""
+    """Run a job with a thread for each operation; they are daemons, so that an unfinished one holds up nothing.
+
+    They are there before the clock starts, as a program's workers are before its work.
+    """
     for operation in job.warm_up:
         perform(operation)
-    time.sleep(SETTLE_SECONDS)
     report = Report()
-    start, cpu = time.monotonic(), time.process_time()
+    go = threading.Event()
+    start = 0.0
 
     def one(operation: Operation) -> None:
-        time.sleep(max(0.0, start + operation.at - time.monotonic()))
+        go.wait()
+        if operation.at:
+            time.sleep(max(0.0, start + operation.at - time.monotonic()))
         try:
             perform(operation)
         except Exception as error:  # noqa: BLE001 - a contestant may fail in any way
@@ -164,6 +169,9 @@ def drive_threads(job: Job, perform: Callable[[Operation], object]) -> Report:
     threads = [threading.Thread(target=one, args=(operation,), daemon=True) for operation in job.operations]
     for thread in threads:
         thread.start()
+    time.sleep(SETTLE_SECONDS)
+    start, cpu = time.monotonic(), time.process_time()
+    go.set()
     for thread in threads:
         thread.join(max(0.0, start + job.bound_seconds - time.monotonic()))
     report.seconds, report.cpu_seconds = time.monotonic() - start, time.process_time() - cpu

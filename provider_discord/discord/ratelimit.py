@@ -49,6 +49,7 @@ class Limiter:
         self._waiting: set[Bucket] = set()
         self._in_flight: set[Ticket] = set()
         self._oldest: list[tuple[int, Ticket]] = []
+        self._queued = 0
         self._urgent = 0
         self._parking = Parking()
         self._clock = ServerClock()
@@ -65,7 +66,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """Tickets waiting."""
-        return sum(bucket.waiting() for bucket in self._waiting)
+        return self._queued
 
     @property
     def buckets(self) -> int:
@@ -99,6 +100,8 @@ class Limiter:
             heapq.heappop(self._oldest)
         granted: list[Ticket] = []
         if self._held_up(now):
+            return granted
+        if not self._urgent and self._first_in_line(now, granted):
             return granted
         heap = [entry for bucket in self._waiting if (entry := self._candidate(bucket, now))]
         heapq.heapify(heap)
@@ -225,6 +228,23 @@ class Limiter:
             return False
         return not self._oldest or self._ages(self._oldest[0][1], now) == 0
 
+    def _first_in_line(self, now: float, granted: list[Ticket]) -> bool:
+        """Grant to who came first while all who wait are polls, so that hundreds of buckets are not looked at for one.
+
+        Returns:
+            Whether nothing more can be granted; else the first in line has to wait for something of his own.
+        """
+        while self._oldest and not self._held_up(now):
+            ticket = self._oldest[0][1]
+            if ticket.state is TicketState.WAITING:
+                best = self._candidate(ticket.bucket, now)
+                if best is None or best[2] is not ticket:
+                    return False
+                self._grant(ticket, best[0], now)
+                granted.append(ticket)
+            heapq.heappop(self._oldest)
+        return True
+
     def _candidate(self, bucket: Bucket, now: float) -> tuple[int, int, Ticket] | None:
         tokens = bucket.tokens(now)
         if tokens < 1:
@@ -272,12 +292,14 @@ class Limiter:
         ticket.bucket.used_at = now
 
     def _enqueue(self, ticket: Ticket) -> None:
+        self._queued += 1
         self._urgent += ticket.demand.priority < Priority.POLL
         heapq.heappush(self._oldest, (ticket.number, ticket))
         ticket.bucket.push(ticket)
         self._waiting.add(ticket.bucket)
 
     def _dequeue(self, ticket: Ticket) -> None:
+        self._queued -= 1
         self._urgent -= ticket.demand.priority < Priority.POLL
         ticket.bucket.queues[ticket.demand.priority].remove(ticket)
         if not ticket.bucket.waiting():

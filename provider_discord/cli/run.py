@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import uuid
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -110,7 +111,10 @@ def run(
     pod_name: Annotated[
         str | None,
         typer.Option(
-            envvar="POD_NAME", show_default="the host's name", help="Who we are in the Lease and in events."
+            envvar="POD_NAME",
+            show_default="the host's name and a random suffix",
+            help="Who we are in the Lease and in events; no two copies may have the same. A pod's own name lets a "
+            "restarted container take its own Lease back at once.",
         ),
     ] = None,
     metrics_bind_address: Annotated[
@@ -190,7 +194,7 @@ def run(
         leader_election=in_cluster() if leader_election is None else leader_election,
         lease_namespace=leader_election_namespace,
         lease_name=leader_election_id,
-        identity=pod_name or os.environ.get("HOSTNAME") or socket.gethostname(),
+        identity=pod_name or _some_name(),
         metrics_address=_address("--metrics-bind-address", metrics_bind_address),
         health_address=_address("--health-probe-bind-address", health_probe_bind_address),
         management_policies=enable_management_policies,
@@ -219,6 +223,11 @@ def _serve(config: AppConfig) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _some_name() -> str:
+    """Return a name that no other copy has: pods with the host's network, and processes of one host, share its name."""
+    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
 
 def _address(flag: str, text: str) -> tuple[str, int] | None:

@@ -22,7 +22,7 @@ from provider_discord.managed.claims import Claim
 from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import Blocked, NotPublished
 from provider_discord.managed.external import External, ManagedKind, Observation, PassContext
-from provider_discord.managed.resource import ManagedResource
+from provider_discord.managed.resource import ManagedResource, external_name_of
 from provider_discord.managed.results import Result
 from provider_discord.managed.tools import Tools
 
@@ -117,7 +117,9 @@ class Pass:
             self.check_leading()
         self._took(self.tools.access.replace(self.mr.resource, obj))
 
-    def persist_critical(self, annotations: Mapping[str, str | None], *, attempt_id: str = "") -> None:
+    def persist_critical(
+        self, annotations: Mapping[str, str | None], *, attempt_id: str = "", made: bool = False
+    ) -> bool:
         """Persist what must not be lost: what was created. Any error is tried again a few times.
 
         After a 409 the object is read anew and the same annotations are put on it. A lease lost meanwhile is
@@ -127,6 +129,11 @@ class Pass:
             annotations: To set, or to remove where None.
             attempt_id: They tell only how this attempt to create ended. If somebody has settled it meanwhile (a
                 human, or a copy of this program that leads now and may have begun another), nothing is written.
+            made: The attempt made something. An object that has merely lost the attempt's record, and stands for
+                nothing else, is told all the same.
+
+        Returns:
+            Whether it stands on the object now; False: somebody has settled the attempt meanwhile.
 
         Raises:
             KubeError: the last try's error.
@@ -136,8 +143,8 @@ class Pass:
             try:
                 if stale:
                     self._reread()
-                    if attempt_id and not attempts.is_open_under(self.mr.obj, attempt_id):
-                        return
+                    if attempt_id and self._is_settled(attempt_id, made=made):
+                        return False
                 self.persist(annotations, leading=False)
             except KubeError as cause:
                 if not tries_left or isinstance(cause, NotFound):
@@ -145,7 +152,8 @@ class Pass:
                 stale = stale or isinstance(cause, Conflict)
                 self.tools.pause(self.tools.timings.critical_retry_seconds)
             else:
-                return
+                return True
+        return False
 
     def publish(self, details: Mapping[str, bytes]) -> None:
         """Write connection details into the Secret that the object names.
@@ -283,6 +291,18 @@ class Pass:
             unresolved=self.mr.unresolved,
         )
         self.tools.stores[self.mr.resource].put_written(obj)
+
+    def _is_settled(self, attempt_id: str, *, made: bool) -> bool:
+        obj = self.mr.obj
+        if attempts.is_open_under(obj, attempt_id):
+            return False
+        if not made:
+            return True
+        another = attempts.open_attempt(obj)
+        name = external_name_of(obj, self.kind.is_external_name)
+        return (another is not None and bool(another.attempt.id)) or (
+            name is not None and name != self.mr.external_name
+        )
 
     def _reread(self) -> None:
         """Read the object from the API server. Raises NotFound if another one stands there under its name."""

@@ -191,10 +191,21 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     p.claim(name)
     at = max(tools.wall(), attempt.started)
     try:
-        p.persist_critical({**attempts.succeeded(name, at), **creation.annotations})
+        told = p.persist_critical(
+            {**attempts.succeeded(name, at), **creation.annotations}, attempt_id=attempt.id, made=True
+        )
     except NotFound as cause:
         p.log.warning("created something whose object is gone", external_name=name, cause=str(cause))
         raise
+    if not told:
+        _settled(p)
+        p.log.warning(
+            "somebody else has settled the create meanwhile, and the object is left as it is",
+            created=name,
+            external_name=meta.annotations_of(p.mr.obj).get(meta.EXTERNAL_NAME, ""),
+        )
+        p.unclaim()
+        return results.requeue()
     tools.checkpoint("create.persisted")
     _settled(p)
     p.publish(creation.connection_details)

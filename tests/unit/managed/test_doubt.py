@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed import attempts, meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Attempt
-from tests.unit.managed.managed_world import SETTLED, THINGS, World
+from tests.unit.managed.managed_world import BEGINNING, SETTLED, THINGS, World
 
 
 def test_a_deletion_is_checked_with_the_api_server_first(world: World) -> None:
@@ -142,3 +144,48 @@ def test_a_namespace_that_the_config_does_not_serve_owns_nothing(world: World) -
     world.restart()
     world.run(70)
     assert world.states(key) == SETTLED
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reason"),
+    [
+        ({meta.EXTERNAL_NAME: "555", meta.CREATE_ATTEMPT: None}, "they found something else, or made it"),
+        (
+            attempts.begun(Attempt(id="theirs", started=BEGINNING), replaces=None),
+            "they are making another one",
+        ),
+    ],
+)
+def test_a_late_success_does_not_settle_the_attempt_of_another_copy(
+    world: World, theirs: dict[str, str | None], reason: str
+) -> None:
+    """This copy was frozen between the request and the record of it; another one took over and settled it."""
+    key = world.thing()
+
+    def take_over(label: str) -> None:
+        if label == "create.sent":
+            world.leads = False
+            obj = meta.with_annotations(world.api.objects[THINGS, key], theirs)
+            world.api.replace(THINGS, obj)
+
+    world.checkpoint = take_over  # type: ignore[method-assign]
+    world.restart()
+    world.deliveries = False
+    world.run(10)
+    for name, value in theirs.items():
+        assert world.annotation(key, name) == value, reason
+
+
+def test_a_record_that_an_edit_took_away_is_no_reason_to_lose_what_was_made(world: World) -> None:
+    key = world.thing()
+
+    def edit(label: str) -> None:
+        if label == "create.sent":
+            world.set_annotation(key, meta.CREATE_ATTEMPT, None)
+            world.set_annotation(key, meta.CREATE_PENDING, None)
+
+    world.checkpoint = edit  # type: ignore[method-assign]
+    world.restart()
+    world.run(60)
+    assert world.states(key) == SETTLED
+    assert list(world.cloud.objects) == [world.external_name(key)]

@@ -1,4 +1,4 @@
-"""The API server goes away and comes back, or lacks a kind: the provider goes on by itself.
+"""The API server goes away and comes back, lacks a kind or refuses one: the provider goes on by itself.
 
 Discord must not notice: while the API server is away the provider asks there what it asks anyway (two GETs a guild
 and poll), and when it is back it does not start anew. These tests have an API server of their own to stop.
@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 import pytest
+import yaml
 from controlplane import ApiRefused, ControlPlane
 
 from provider_discord.simulator.faults import Effect
@@ -153,14 +154,103 @@ def test_a_kind_whose_crd_is_not_there_holds_up_no_other(system: System) -> None
     system.apply(system.guild(), system.channel("lobby"))
     system.until_true(system.guild(), system.channel("lobby"))
     assert "this kind is not served; is its CustomResourceDefinition installed?" in system.provider.log
-    assert system.provider.probe("/readyz") == 503, "not all of it works"
-    assert "cache-roles" in system.provider.get("/readyz").text
+    # With Crossplane's safe-start a kind that nobody has activated has no CRD: that must block no rollout.
+    assert system.provider.probe("/readyz") == 200
+    assert f"not served: there is no CRD {crd}" in system.provider.get("/readyz?verbose").text
+    assert system.provider.probe("/healthz") == 200
 
     system.control_plane.apply_crds(CRDS)
     system.apply(system.role("builder"))
     system.until_true(system.role("builder"))
     assert system.discord.role("builder")["id"] == system.external_name("Role", "builder")
-    system.until(lambda: system.provider.probe("/readyz") == 200, "all of it to work")
+    assert "not served" not in system.provider.get("/readyz?verbose").text
+
+
+def test_a_crd_that_is_removed_takes_nothing_from_discord_and_may_come_back(system: System) -> None:
+    """Deleting a CRD deletes every object of its kind, by one command: not even what no guard protects may go."""
+    channels = [system.channel("free", allowDelete=True), system.channel("plain", topic="hello")]
+    objects = [system.guild(), system.role("builder"), *channels]
+    system.connect()
+    system.apply(*objects)
+    system.until_true(*objects)
+    ids = {name: system.external_name("Channel", name) for name in ("free", "plain")}
+    backup = [restorable(system.get("Channel", name)) for name in ids]
+
+    crd = "channels.channel.discord.crossplane.io"
+    system.until_polled(1)
+    last = system.discord.last_request()
+    system.control_plane.request("DELETE", f"{CRD_PATH}/{crd}")
+    system.until(lambda: crd not in served(system), "the kind and its objects to go")
+    for name, id_ in ids.items():
+        assert system.discord.channel(name)["id"] == id_
+        message = system.until_event(name, "LeftAlone", "is being deleted, and with it every Channel object")
+        assert f"external resource {id_} stays at Discord as it is" in message["message"]
+
+    # The others go on, and nothing is wrong.
+    system.patch("Role", "builder", {"spec": {"forProvider": {"hoist": True}}})
+    system.until(lambda: system.discord.role("builder")["hoist"], "another kind's change")
+    system.until(lambda: crd in system.provider.get("/readyz?verbose").text, "it to be noticed")
+    assert system.provider.probe("/readyz") == 200
+    assert [(one["method"], one["body"]) for one in system.writes(last)] == [("PATCH", {"hoist": True})]
+
+    # It comes back, from a newer release with a field that this one does not know.
+    last = system.discord.last_request()
+    definition = yaml.safe_load((CRDS / "channel.discord.crossplane.io_channels.yaml").read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    schema["spec"]["properties"]["forProvider"]["properties"]["fromTomorrow"] = {"type": "string"}
+    system.control_plane.request("POST", CRD_PATH, body=definition)
+    system.until(lambda: serves(system, "Channel"), "the kind to be served")
+    for obj in backup:
+        obj["spec"]["forProvider"]["fromTomorrow"] = "kept"
+    system.apply(*backup)
+    system.until_true(*channels)
+    assert {name: system.external_name("Channel", name) for name in ids} == ids
+    assert system.writes(last) == [], "they are known again"
+    for name in ids:
+        obj = system.get("Channel", name)
+        assert obj["metadata"]["finalizers"], "it was written"
+        assert obj["spec"]["forProvider"]["fromTomorrow"] == "kept"
+
+
+def test_rights_that_one_kind_lacks_are_that_kinds_trouble(system: System) -> None:
+    """The provider may not read CRDs either: then discovery tells that a kind is about to go."""
+    system.provider.stop()
+    rest = ["", "channel.discord.crossplane.io", "guild.discord.crossplane.io", "discord.crossplane.io"]
+    allow(system, "most-of-it", rest)
+    system.provider.kubeconfig = system.control_plane.kubeconfig_for("most-of-it")
+    objects = [
+        system.guild(),
+        system.channel("gone", allowDelete=True),
+        system.channel("kept", allowDelete=True),
+    ]
+    system.connect()
+    system.apply(*objects, system.role("builder"))
+    system.provider.start(ready=False)
+    system.until_true(*objects)
+    said = system.provider.get("/readyz")
+    assert said.status_code == 503
+    assert "cache-roles" in said.text
+    assert "forbidden" in said.text
+    assert system.provider.metric("provider_discord_watch_up", kind="Role") == 0
+    assert system.provider.metric("provider_discord_watch_up", kind="Channel") == 1
+    assert (
+        system.provider.metric("provider_discord_reflector_errors_total", kind="Role", reason="Forbidden")
+        >= 1
+    )
+    assert "roles.role.discord.crossplane.io is forbidden" in system.provider.log
+
+    allow(system, "the-rest-too", ["role.discord.crossplane.io"], user="most-of-it")
+    system.until_true(system.role("builder"))
+    assert system.provider.probe("/readyz") == 200
+    assert system.provider.metric("provider_discord_watch_up", kind="Role") == 1
+
+    last = system.discord.last_request()
+    system.delete("Channel", "gone")
+    system.until(lambda: not system.exists("Channel", "gone"), "the channel to go")
+    system.control_plane.request("DELETE", f"{CRD_PATH}/channels.channel.discord.crossplane.io")
+    system.until(lambda: not system.exists("Channel", "kept"), "the object to go with its kind")
+    assert [channel["name"] for channel in system.discord.channels()] == ["kept"]
+    assert [one["method"] for one in system.writes(last)] == ["DELETE"]
 
 
 class TestWithALease:
@@ -204,13 +294,7 @@ def leads_again(system: System) -> datetime:
 def bring_back(system: System) -> None:
     """Start the API server and wait until it serves the kinds: at first it answers 429 for each that it has to load."""
     system.control_plane.start_apiserver()
-
-    def serves() -> bool:
-        with contextlib.suppress(ApiRefused):
-            return all(system.objects(kind) is not None for kind in MANAGED)
-        return False
-
-    system.until(serves, "the API server to serve")
+    system.until(lambda: all(serves(system, kind) for kind in MANAGED), "the API server to serve")
 
 
 def polls_seen(system: System, since: int) -> int:
@@ -233,6 +317,38 @@ def stay_within_the_poll_budget(system: System, since: int) -> Counter[str]:
     assert routes["/guilds/{guild_id}"] <= polls, (routes, polls)
     assert routes["/guilds/{guild_id}/channels"] <= polls, (routes, polls)
     return Counter(one["method"] for one in seen)
+
+
+def serves(system: System, kind: str) -> bool:
+    """Tell whether the API server serves a kind."""
+    with contextlib.suppress(ApiRefused):
+        return system.objects(kind) is not None
+    return False
+
+
+def restorable(obj: Obj) -> Obj:
+    """Return an object as a backup keeps it."""
+    metadata = {name: obj["metadata"][name] for name in ("name", "namespace", "annotations")}
+    metadata["annotations"].pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    return {**{name: obj[name] for name in ("apiVersion", "kind", "spec")}, "metadata": metadata}
+
+
+def allow(system: System, name: str, groups: list[str], *, user: str = "") -> None:
+    """Let a user do everything with the kinds of some API groups."""
+    rbac = "rbac.authorization.k8s.io"
+    for plural, body in (
+        ("clusterroles", {"rules": [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}]}),
+        (
+            "clusterrolebindings",
+            {
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+                "subjects": [{"apiGroup": rbac, "kind": "User", "name": user or name}],
+            },
+        ),
+    ):
+        system.control_plane.request(
+            "POST", f"/apis/{rbac}/v1/{plural}", body={"metadata": {"name": name}, **body}
+        )
 
 
 def served(system: System) -> list[str]:

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from provider_discord.cli.processes import free_port
 
-from .conftest import TIME_SCALE, TOKEN, Obj, Provider, System, check_for_tracebacks, eventually
+from .conftest import MANAGED, TIME_SCALE, TOKEN, Obj, Provider, System, check_for_tracebacks, eventually
 
 LEASE: Final = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/crossplane-leader-election-provider-discord"
 LEASE_SECONDS: Final = 60 * TIME_SCALE
@@ -255,6 +255,55 @@ class TestTwoCopies:
         assert len(system.discord.requests(method="POST")) == 12
         assert standby.exit_code is None
 
+    def test_a_leader_that_was_frozen_starts_nothing_when_it_wakes(
+        self, system: System, standby: Provider
+    ) -> None:
+        objects = [system.guild(), *(system.channel(f"channel-{number}") for number in range(12))]
+        system.discord.set_latency(median_seconds=0.1)
+        system.connect()
+        system.create(*objects)
+        system.until(lambda: len(system.writes()) >= 3, "work to be under way")
+        os.kill(system.provider.pid, signal.SIGSTOP)
+        try:
+            # What it knows of the manifests is out of date when it wakes.
+            system.patch("Channel", "channel-0", {"spec": {"forProvider": {"topic": "new"}}})
+            system.until_true(*objects, seconds=LEASE_SECONDS + 14)
+            assert holder(system) == "pod-2"
+            quiet = self.at_rest(system)
+            written = versions(system)
+        finally:
+            os.kill(system.provider.pid, signal.SIGCONT)
+        system.until(lambda: "this process no longer leads" in system.provider.log, "it to know")
+        asked = system.provider.metric("rest_client_requests_total", method="GET")
+        system.until(
+            lambda: system.provider.metric("rest_client_requests_total", method="GET") > asked + 10,
+            "it to look at the lease again and again",
+        )
+        assert system.discord.last_request() == quiet
+        assert versions(system) == written, "nor has it written anything down"
+        assert len(system.discord.channels()) == 12
+        assert system.discord.channel("channel-0")["topic"] == "new"
+
+        # It leads again, and goes by the manifests as they are.
+        assert standby.stop() == 0
+        system.until(lambda: holder(system) == "pod-1", "it to lead again")
+        system.patch("Channel", "channel-1", {"spec": {"forProvider": {"topic": "newer"}}})
+        system.until(lambda: system.discord.channel("channel-1")["topic"] == "newer", "it to work")
+        self.at_rest(system)
+        assert [one["body"] for one in system.writes(quiet)] == [{"topic": "newer"}]
+
+    @staticmethod
+    def at_rest(system: System) -> int:
+        """Wait until nothing is asked at Discord for a while; return the last request."""
+        seen: list[int] = []
+
+        def same_as_before() -> bool:
+            seen.append(system.discord.last_request())
+            return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+        system.until(same_as_before, "rest")
+        return seen[-1]
+
     def test_a_restarted_container_takes_its_own_lease_back_at_once(self, system: System) -> None:
         system.until(lambda: holder(system) == "pod-1", "it to lead")
         system.provider.kill()
@@ -268,8 +317,18 @@ class TestTwoCopies:
 
 
 def copy_arguments(namespace: str, pod: str) -> tuple[str, ...]:
-    """Return the arguments of one of several copies."""
-    return ("--leader-election", "--leader-election-namespace", namespace, "--pod-name", pod)
+    """Return the arguments of one of several copies, which poll so rarely that every request has another reason."""
+    election = ("--leader-election", "--leader-election-namespace", namespace, "--pod-name", pod)
+    return (*election, "--poll", "1h")
+
+
+def versions(system: System) -> dict[str, str]:
+    """Return the resourceVersion of everything that a provider writes, but for events and its lease."""
+    usages = system.control_plane.request(
+        "GET", f"/apis/discord.crossplane.io/v1alpha1/namespaces/{system.namespace}/providerconfigusages"
+    )["items"]
+    objects = [*usages, *(obj for kind in (*MANAGED, "ProviderConfig") for obj in system.objects(kind))]
+    return {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in objects}
 
 
 def holder(system: System) -> str:

@@ -71,3 +71,12 @@ credentials:
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
+
+{{/* The ProviderConfig as it is in the cluster, as YAML, {} if there is none. Helm fails to look up an unknown kind. */}}
+{{- define "provider-discord.liveProviderConfig" -}}
+{{- $live := dict -}}
+{{- if .Capabilities.APIVersions.Has "discord.crossplane.io/v1alpha1/ProviderConfig" -}}
+{{- $live = lookup "discord.crossplane.io/v1alpha1" "ProviderConfig" "" .Values.providerConfig.name -}}
+{{- end -}}
+{{- toYaml $live -}}
+{{- end -}}

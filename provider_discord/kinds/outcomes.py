@@ -9,8 +9,9 @@ crop the front.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from provider_discord.discord import errors as discord
 from provider_discord.managed.errors import (
@@ -36,12 +37,15 @@ _INDEX = re.compile(r"\.(\d+)(?=\.|$)")
 
 
 @contextmanager
-def translated(doing: str, *, terms: Mapping[str, str] | None = None) -> Iterator[None]:
+def translated(
+    doing: str, *, terms: Mapping[str, str] | None = None, wall: Callable[[], datetime] | None = None
+) -> Iterator[None]:
     """Turn any Discord error of the block into the managed error that says what to do about it.
 
     Args:
         doing: What was attempted, as a noun phrase: "creating the channel".
         terms: Discord's field names to the manifest's: ``{"parent_id": "parentId"}``.
+        wall: Wall clock, aware, for the moment of the next try; the system's by default.
 
     Raises:
         ManagedError: In place of every ``DiscordError``, with it as its cause.
@@ -49,11 +53,14 @@ def translated(doing: str, *, terms: Mapping[str, str] | None = None) -> Iterato
     try:
         yield
     except discord.DiscordError as error:
-        raise managed_error(error, doing=doing, terms=terms or {}) from error
+        now = datetime.now(UTC) if wall is None else wall()
+        raise managed_error(error, doing=doing, terms=terms or {}, now=now) from error
 
 
-def managed_error(error: discord.DiscordError, *, doing: str, terms: Mapping[str, str]) -> ManagedError:
-    """Return what a Discord error means for the object."""
+def managed_error(
+    error: discord.DiscordError, *, doing: str, terms: Mapping[str, str], now: datetime
+) -> ManagedError:
+    """Return what a Discord error means for the object; ``now`` is the wall clock's."""
     match error:
         case discord.AmbiguousOutcome():
             return AmbiguousCreate(
@@ -62,7 +69,7 @@ def managed_error(error: discord.DiscordError, *, doing: str, terms: Mapping[str
                 ended=error.ended_at,
             )
         case discord.RateLimited() | discord.CircuitOpen() | discord.Banned():
-            return _waiting(error, doing=doing, terms=terms)
+            return _waiting(error, doing=doing, terms=terms, now=now)
         case discord.TokenInvalid() | discord.Unauthorized():
             return NotConnected(f"{doing}: Discord rejects the bot token of the ProviderConfig: {error}")
         case discord.ApiError():
@@ -71,29 +78,43 @@ def managed_error(error: discord.DiscordError, *, doing: str, terms: Mapping[str
             return ExternalFailure(f"{doing} failed: {error}", retry_after=error.retry_after)
 
 
-def _waiting(error: discord.DiscordError, *, doing: str, terms: Mapping[str, str]) -> Waiting:
-    when = roughly(error.retry_after)
-    if isinstance(error, discord.CircuitOpen):
-        text = f"{doing} waits: Discord failed repeatedly, next try {when}"
-    elif isinstance(error, discord.Banned):
-        text = f"{doing} waits: Discord's edge refuses this address for now, next try {when}"
-    else:
-        fields = error.fields if isinstance(error, discord.RateLimited) else ()
-        limited = f" on changes of {', '.join(terms.get(name, name) for name in fields)}" if fields else ""
-        text = f"{doing} waits for Discord's rate limit{limited}, next try {when}"
+def _waiting(error: discord.DiscordError, *, doing: str, terms: Mapping[str, str], now: datetime) -> Waiting:
+    text = f"{doing} waits {_what_for(error, terms)}, next try {when(error.retry_after, now=now)}"
     return Waiting(text, retry_after=error.retry_after, quiet=not isinstance(error, discord.Banned))
 
 
-def roughly(seconds: float | None) -> str:
-    """Say a wait so coarsely that the condition's text does not change with every look at it."""
+def _what_for(error: discord.DiscordError, terms: Mapping[str, str]) -> str:
+    if isinstance(error, discord.CircuitOpen):
+        return f"for Discord, which failed repeatedly (circuit breaker of {error.resource_type} open)"
+    if isinstance(error, discord.Banned):
+        return "because Discord's edge refuses this address for now"
+    if isinstance(error, discord.RateLimited):
+        if error.scope is discord.Scope.GUARD:
+            return (
+                "because Discord refused too many requests in ten minutes and would soon refuse this address"
+            )
+        if error.scope is discord.Scope.GLOBAL:
+            return "for the bot's rate limit over all of Discord"
+        if error.fields:
+            fields = ", ".join(terms.get(name, name) for name in error.fields)
+            return f"for Discord's rate limit on changes of {fields}"
+    return "for Discord's rate limit"
+
+
+def when(seconds: float | None, *, now: datetime) -> str:
+    """Say until when, so coarsely that the condition's text does not change with every look at it.
+
+    Args:
+        seconds: To wait; None when it is not known.
+        now: Wall clock, aware. What is more than a minute away is told as its full minute (UTC), which stays right
+            however late somebody reads it.
+    """
     if seconds is None or seconds <= 10:
         return "in a few seconds"
     if seconds <= 60:
         return "within a minute"
-    if seconds <= 3600:
-        minutes = -(-int(seconds) // 300) * 5
-        return f"within {minutes} minutes"
-    return f"within {-(-int(seconds) // 3600)} hours"
+    at = (now + timedelta(seconds=seconds + 59)).astimezone(UTC).replace(second=0, microsecond=0)
+    return f"at {at:%H:%M} UTC" if seconds < 43_200 else f"at {at:%Y-%m-%d %H:%M} UTC"
 
 
 def _refused(error: discord.ApiError, *, doing: str, terms: Mapping[str, str]) -> ManagedError:

@@ -144,8 +144,7 @@ class Reconciler:
                 return self._reported(p, p.poll())
             case Blocked():
                 return self._say(p, step, error, reason=error.reason, then=p.poll())
-            case Waiting() if error.quiet and p.mr.synced_generation == p.generation:
-                # Waiting for a rate limit, say, does not make untrue what was true at the last look.
+            case Waiting() if error.quiet and _goes_without_saying(p, error):
                 return self._reported(p, _wait(error.retry_after))
             case Waiting():
                 reason = "" if error.quiet else step.reason
@@ -201,6 +200,17 @@ class Reconciler:
             p.log.warning("could not write the status", cause=str(cause))
             return _retry(cause)
         return then
+
+
+def _goes_without_saying(p: Pass, error: Waiting) -> bool:
+    """Tell whether an object that waits for a limit, say, is still what its conditions tell.
+
+    Waiting to be looked at does not make untrue what was true at the last look, unless there will be none for longer
+    than a poll. What was found to differ and can't be put right soon is no longer synced.
+    """
+    t = p.tools.timings
+    longest = t.poll_interval_seconds if p.observation is None else t.quiet_wait_seconds
+    return p.mr.synced_generation == p.generation and (error.retry_after or 0.0) <= longest
 
 
 def _wait(retry_after: float | None) -> Result:

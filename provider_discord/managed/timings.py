@@ -39,6 +39,9 @@ class ManagedTimings:
     reference_patience_seconds: float = 30.0
     """An unresolved reference is worth a warning event only so long after the object was made."""
 
+    quiet_wait_seconds: float = 10.0
+    """A write that waits for a limit no longer than this is not worth a change of the conditions."""
+
     settle_seconds: float = 0.5
     """How soon a pass that had to wait for its own process to start is tried again."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from provider_discord.discord import errors as discord
-from provider_discord.kinds.outcomes import managed_error, manifest_path, roughly, translated
+from provider_discord.kinds.outcomes import managed_error, manifest_path, translated, when
 from provider_discord.managed.errors import (
     AmbiguousCreate,
     Blocked,
@@ -46,7 +46,7 @@ def _api(status: int, code: int, message: str, errors: dict[str, Any] | None = N
 def test_each_error_says_what_to_do_and_ends_with_discords_reason(
     error: discord.DiscordError, becomes: type[ManagedError], ends_with: str, reason: str
 ) -> None:
-    result = managed_error(error, doing="changing channel 1", terms=_TERMS)
+    result = managed_error(error, doing="changing channel 1", terms=_TERMS, now=_AT)
     assert type(result) is becomes, reason
     assert str(result).startswith("changing channel 1")
     assert str(result).endswith(ends_with)
@@ -56,7 +56,7 @@ def test_each_error_says_what_to_do_and_ends_with_discords_reason(
 def test_a_refused_field_is_named_as_the_manifest_names_it() -> None:
     leaf = {"_errors": [{"code": "X", "message": "Must be 20 or fewer in length."}]}
     error = _api(400, 50035, "Invalid Form Body", {"available_tags": {"2": {"name": leaf}}})
-    result = managed_error(error, doing="changing channel 1", terms=_TERMS)
+    result = managed_error(error, doing="changing channel 1", terms=_TERMS, now=_AT)
     assert isinstance(result, Blocked)
     assert result.field == "forProvider.availableTags[2].name"
     assert "forProvider.availableTags[2].name: Must be 20 or fewer in length." in str(result)
@@ -79,12 +79,36 @@ def test_a_rate_limit_waits_quietly_and_names_the_fields_that_it_is_about() -> N
     error = discord.RateLimited(
         retry_after=580.0, scope=discord.Scope.SUBLIMIT, route="PATCH /x", fields=("name",)
     )
-    result = managed_error(error, doing="changing channel 1", terms=_TERMS)
+    result = managed_error(error, doing="changing channel 1", terms=_TERMS, now=_AT)
     assert isinstance(result, Waiting)
     assert result.quiet
     assert result.retry_after == 580.0
-    assert "changes of name" in str(result)
-    assert "within 10 minutes" in str(result)
+    assert (
+        str(result)
+        == "changing channel 1 waits for Discord's rate limit on changes of name, next try at 00:10 UTC"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (discord.CircuitOpen(retry_after=20, resource_type="role"), "circuit breaker of role open"),
+        (
+            discord.RateLimited(retry_after=300, scope=discord.Scope.GUARD, route="GET /x"),
+            "in ten minutes and would soon refuse this address, next try at 00:05 UTC",
+        ),
+        (
+            discord.RateLimited(retry_after=2, scope=discord.Scope.GLOBAL, route="GET /x"),
+            "the bot's rate limit over all of Discord, next try in a few seconds",
+        ),
+        (
+            discord.RateLimited(retry_after=170_000, scope=discord.Scope.USER, route="POST /x"),
+            "Discord's rate limit, next try at 2026-11-23 23:14 UTC",
+        ),
+    ],
+)
+def test_a_wait_says_what_for_and_until_when(error: discord.DiscordError, says: str) -> None:
+    assert says in str(managed_error(error, doing="creating the role", terms=_TERMS, now=_AT))
 
 
 def test_an_ambiguous_create_keeps_its_times() -> None:
@@ -95,7 +119,9 @@ def test_an_ambiguous_create_keeps_its_times() -> None:
     assert ambiguous.value.__cause__ is error
 
 
-def test_waits_are_told_so_coarsely_that_the_text_stays_the_same() -> None:
-    assert len({roughly(seconds) for seconds in range(301, 600)}) == 1
-    assert roughly(None) == roughly(3)
-    assert roughly(7300) == "within 3 hours"
+def test_waits_are_told_so_that_the_text_stays_the_same_while_they_last() -> None:
+    end = 580.0
+    texts = {when(end - passed, now=_AT + timedelta(seconds=passed)) for passed in range(500)}
+    assert texts == {"at 00:10 UTC"}
+    assert when(None, now=_AT) == when(3, now=_AT) == "in a few seconds"
+    assert when(59, now=_AT) == "within a minute"

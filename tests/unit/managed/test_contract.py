@@ -311,6 +311,32 @@ def test_a_rate_limit_does_not_unsync_what_was_synced(world: World) -> None:
     assert world.api.writes == []
 
 
+def test_a_wait_for_longer_than_a_poll_is_told(world: World) -> None:
+    """Until then nobody looks: that it is synced is no longer known."""
+    key = world.thing()
+    world.run(40)
+    world.cloud.observe_error = Waiting("rate limited until noon", retry_after=300, quiet=True)
+    world.run(100)
+    assert world.states(key)[1] == "ReconcileError"
+    assert "rate limited until noon" in world.message(key)
+    assert world.recorder.reasons("a") == ["CreatedExternalResource"], "a condition, no event"
+
+
+def test_what_cannot_be_put_back_soon_is_told_and_a_short_wait_is_not(world: World) -> None:
+    """Changed by hand, and the limit lets it be put back in ten minutes only."""
+    key = world.thing(size=1)
+    world.run(40)
+    world.api.writes.clear()
+    world.cloud.objects[world.external_name(key)].spec["size"] = 7
+    world.cloud.update_error = Waiting("limit", retry_after=3, quiet=True)
+    world.run(100)
+    assert world.states(key) == SETTLED
+    world.cloud.update_error = Waiting("limit on changes of size until noon", retry_after=580, quiet=True)
+    world.run(100)
+    assert world.states(key)[1] == "ReconcileError"
+    assert "update failed: limit on changes of size until noon" in world.message(key)
+
+
 def test_what_was_told_is_told_again_after_things_were_well(world: World) -> None:
     world.thing()
     world.run(40)

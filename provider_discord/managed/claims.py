@@ -2,7 +2,9 @@
 
 Two managed objects with one external name would fight, and deleting the copy would delete the original's
 channel. So of all objects that may write, the oldest owns the name (creationTimestamp, then UID); the others
-write and delete nothing and say so. Objects that only observe neither own nor are hindered.
+write and delete nothing and say so. Objects that only observe neither own nor are hindered; nor do those that their
+ProviderConfig does not serve, or whose external name turned out to be none of theirs: a manifest that can do nothing
+must not hold up one that can.
 
 The table is fed from the watch, and at once by the reconciler when it adopts or creates, so that two workers
 cannot take the same thing between a write and its echo.
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provider_discord.kube.resource import Key
+
+DISOWNING = frozenset({"NotAllowed", "ExternalNameInvalid"})
+"""Reasons of refusals that say that an object never had a right to its external name: it owns nothing by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,12 @@ class Controller:
         """Queue a pass over an object, now."""
         self._queue.add(Item(resource, key), priority=priority)
 
+    def parent_changed(self, name: str) -> None:
+        """Take note that something about an external resource has changed: what was refused inside of it may go now."""
+        for refused in list(self._tools.memory.refused.values()):
+            if refused.parent == name:
+                self.enqueue(refused.resource, refused.key)
+
     @property
     def synced(self) -> bool:
         """Tell whether every kind has been listed."""
@@ -262,22 +268,15 @@ class Controller:
         name = external_name_of(new, possible) if new is not None else None
         if before == name and old is not None and new is not None:
             return
+        if old is not None:
+            self._tools.memory.disowned.pop(uid_of(old), None)
         freed: list[Claim] = []
         if name is None:
             if before is not None or new is None:
                 _, freed = self._tools.claims.release(resource.kind, key)
         elif new is not None:
             mr = ManagedResource.of(resource, new, possible=possible)
-            self._tools.claims.register(
-                name,
-                Claim(
-                    kind=resource.kind,
-                    key=key,
-                    uid=mr.uid,
-                    created_at=mr.created_at,
-                    writes=(mr.policies.writes or mr.policies.paused) and self._configs.serves(mr),
-                ),
-            )
+            self._tools.claims.register(name, self._tools.claim_of(mr))
             if before is not None:
                 freed = self._tools.claims.claimants(resource.kind, before)
         for claim in freed:

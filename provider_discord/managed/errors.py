@@ -47,12 +47,13 @@ class Paused(ManagedError):
 class Held(ManagedError):
     """People seem to be changing things on purpose: what differs is left so until a human decides. Polled.
 
-    ``cause`` is the reason of the condition ``Held``, in CamelCase.
+    ``cause`` is the reason of the condition ``Held``, in CamelCase; ``told`` its message, "" for the error's own.
     """
 
-    def __init__(self, message: str, *, cause: str) -> None:
+    def __init__(self, message: str, *, cause: str, told: str = "") -> None:
         super().__init__(message)
         self.cause = cause
+        self.told = told
 
 
 class Starting(ManagedError):

@@ -318,11 +318,13 @@ class ProviderConfigs:
         name = config["metadata"]["name"]
         bot = state.identity
         problem = state.problem or (str(state.write_refusal) if state.write_refusal else "")
+        if before is not None and before.credential and before.credential != state.credential:
+            log.info("security: the bot token was changed", config=name)
         if problem:
             reason = "CannotConnectToProvider" if state.problem else "BotNotAcknowledged"
             self._announcer.warning(config, reason, problem)
-            if before is None or before.problem != state.problem:
-                log.warning("provider config has a problem", config=name, problem=problem)
+            if state.write_refusal and (before is None or before.write_refusal is None):
+                log.warning("security: the bot token belongs to another bot, nothing is written", config=name)
             return
         self._announcer.well(str(config["metadata"].get("uid", "")))
         if bot is not None and (before is None or not before.connected or before.identity != bot):

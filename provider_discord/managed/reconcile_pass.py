@@ -18,10 +18,11 @@ from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreacha
 from provider_discord.kube.resource import Obj
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import attempts, conditions, meta, pauses, results
-from provider_discord.managed.claims import Claim
+from provider_discord.managed.claims import DISOWNING, Claim
 from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import Blocked, NotPublished
 from provider_discord.managed.external import External, ManagedKind, Observation, PassContext
+from provider_discord.managed.references import Referrer
 from provider_discord.managed.resource import ManagedResource, external_name_of
 from provider_discord.managed.results import Result
 from provider_discord.managed.tools import Tools
@@ -66,6 +67,16 @@ class Pass:
         """The observation; only steps after observe ask for it."""
         assert self.observation is not None
         return self.observation
+
+    @property
+    def parent(self) -> str:
+        """What the object is inside of, by external name; "" if that is nothing, or not known."""
+        field, mr = self.kind.parent, self.mr
+        return (
+            ""
+            if field is None
+            else str(mr.for_provider.get(field.path) or mr.at_provider.get(field.path) or "")
+        )
 
     def poll(self) -> Result:
         """Return the result: look again at the next poll."""
@@ -251,17 +262,28 @@ class Pass:
 
     def claim(self, external_name: str) -> Claim | None:
         """Claim an external name at once; return the older claim that owns it, None if it is ours now."""
-        mr = self.mr
-        mine = Claim(
-            kind=mr.kind,
-            key=mr.key,
-            uid=mr.uid,
-            created_at=mr.created_at,
-            # Whom the config does not serve owns nothing, or a namespace without rights could hold up another one.
-            writes=(mr.policies.writes or mr.policies.paused) and self.tools.configs.serves(mr),
-        )
+        mine = self.tools.claim_of(self.mr)
         owner = self.tools.claims.register(external_name, mine)
-        return None if owner.uid == mr.uid or not mine.writes else owner
+        return None if owner.uid == mine.uid or not mine.writes else owner
+
+    def disown(self, error: Blocked) -> None:
+        """Give up a claim on an external name that turned out to be none of the object's; whoever waits is woken."""
+        mr, tools = self.mr, self.tools
+        if error.reason not in DISOWNING or mr.external_name is None or mr.uid in tools.memory.disowned:
+            return
+        tools.memory.disowned[mr.uid] = True
+        self.claim(mr.external_name)
+        others = tools.claims.claimants(mr.kind, mr.external_name)
+        tools.configs.wake.objects(
+            Referrer(mr.resource, claim.key) for claim in others if claim.key != mr.key
+        )
+
+    def reclaim(self) -> None:
+        """Claim the external name again, since it has proved to be the object's. Raises `Blocked` if it is taken."""
+        if self.tools.memory.disowned.pop(self.mr.uid, False) and self.mr.external_name:
+            owner = self.claim(self.mr.external_name)
+            if owner is not None:
+                raise in_use(self.mr.external_name, owner)
 
     def claim_new(self, external_name: str) -> None:
         """Claim a name that the object does not have yet. Raises `Blocked` if somebody else owns it."""

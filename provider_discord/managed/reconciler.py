@@ -140,9 +140,12 @@ class Reconciler:
                 return self._reported(p, p.poll())
             case Held():
                 # Told by the guild, once: as many events as objects would help nobody in the middle of a raid.
-                p.set(conditions.held_back(str(error)), conditions.held(error.cause, str(error)))
+                p.set(
+                    conditions.held_back(str(error)), conditions.held(error.cause, error.told or str(error))
+                )
                 return self._reported(p, p.poll())
             case Blocked():
+                p.disown(error)
                 return self._say(p, step, error, reason=error.reason, then=p.poll())
             case Waiting() if error.quiet and _goes_without_saying(p, error):
                 return self._reported(p, _wait(error.retry_after))

@@ -13,12 +13,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from provider_discord.kube.errors import KubeError, NotFound
+from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.attempts import OpenAttempt
-from provider_discord.managed.errors import AmbiguousCreate, Held, ManagedError
+from provider_discord.managed.errors import AmbiguousCreate, Blocked, Held, ManagedError
 from provider_discord.managed.external import Attempt, Creation, Resolution, Verdict
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.results import Result
+from provider_discord.managed.tools import Refused
 
 
 def unsettled_create(p: Pass) -> Result | None:
@@ -142,6 +144,7 @@ def create(p: Pass) -> Result | None:
     p.set(conditions.creating())
     if p.observed.refusal is not None:
         raise p.observed.refusal
+    _hold_back(p)
     p.check_write()
     attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall(), generation=p.generation)
     p.tools.checkpoint("create.before-pending")
@@ -161,7 +164,8 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
     except AmbiguousCreate as cause:
         _leave_open(p, opened, cause.ended)
         raise
-    except ManagedError:
+    except ManagedError as cause:
+        _note_refusal(p, cause)
         p.tools.memory.failed[p.mr.uid] = attempt.id
         p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())), attempt_id=attempt.id)
         p.tools.memory.failed.pop(p.mr.uid, None)
@@ -171,6 +175,30 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
         # A bug: nobody knows whether it came before or after the request.
         _leave_open(p, opened, p.tools.wall())
         raise
+
+
+def _hold_back(p: Pass) -> None:
+    """Spare a poll the create that was refused a while ago; whatever woke the object otherwise may have changed that."""
+    refused = p.tools.memory.refused.get(p.mr.uid)
+    if refused is not None and p.priority is Priority.POLL and p.tools.now() < refused.until:
+        raise refused.error
+
+
+def _note_refusal(p: Pass, error: ManagedError) -> None:
+    memory, uid, timings = p.tools.memory, p.mr.uid, p.tools.timings
+    if not isinstance(error, Blocked):
+        return
+    before = memory.refused.get(uid)
+    times = before.times + 1 if before is not None and str(before.error) == str(error) else 1
+    wait = min(timings.poll_interval_seconds * (2.0 ** min(times - 1, 32) - 0.5), timings.refused_max_seconds)
+    memory.refused[uid] = Refused(
+        error=Blocked(str(error), reason=error.reason, field=error.field),
+        until=p.tools.now() + wait,
+        times=times,
+        resource=p.mr.resource,
+        key=p.mr.key,
+        parent=p.parent,
+    )
 
 
 def _leave_open(p: Pass, opened: OpenAttempt, ended: datetime) -> None:
@@ -220,6 +248,7 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
 
 def _settled(p: Pass) -> None:
     memory, uid = p.tools.memory, p.mr.uid
+    memory.refused.pop(uid, None)
     memory.created.pop(uid, None)
     memory.failed.pop(uid, None)
     memory.ended.pop(uid, None)

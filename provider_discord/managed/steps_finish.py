@@ -39,6 +39,7 @@ def deletion(p: Pass) -> Result | None:
     message = f"deleted external resource {p.mr.external_name}"
     p.tools.announcer.normal(p.mr.obj, "DeletedExternalResource", message)
     p.log.info("deleted", external_name=p.mr.external_name)
+    p.tools.memory.make_room(p.parent, now=p.tools.now())
     p.set(conditions.reconcile_success())
     p.report()
     # Look soon whether it is gone; if it never goes, back off.
@@ -149,7 +150,7 @@ def _tell_drift(p: Pass, drift: tuple[FieldDiff, ...]) -> None:
     tools.announcer.normal(p.mr.obj, "DriftDetected", message)
     since = tools.now() - tools.memory.observed_at.get(p.mr.uid, tools.now())
     tools.metrics.drifted(p.mr.resource, p.mr.key, seconds=since)
-    p.log.info("drift", external_name=p.mr.external_name, fields=[d.field for d in drift])
+    p.log.info("security: drift, changed by somebody else", external_name=p.mr.external_name, fields=[d.field for d in drift])
 
 
 def _listed(diff: tuple[FieldDiff, ...]) -> str:

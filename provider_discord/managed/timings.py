@@ -34,6 +34,9 @@ class ManagedTimings:
     critical_retry_seconds: float = 0.01
     """Annotations that tell what was created are written with so many tries, so far apart."""
 
+    refused_max_seconds: float = 600.0
+    """A create that the provider refuses is sent again at polls so seldom at last; a change tries it at once."""
+
     event_repeat_seconds: float = 1800.0
     """A warning that stays the same is said again so often; events live an hour by default."""
     reference_patience_seconds: float = 30.0

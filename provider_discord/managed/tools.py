@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from provider_discord.kube.access import ObjectAccess
-from provider_discord.kube.resource import Resource
+from provider_discord.kube.resource import Key, Resource
 from provider_discord.kube.store import Store
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import meta
 from provider_discord.managed.announce import Announcer
-from provider_discord.managed.claims import Claims
+from provider_discord.managed.claims import Claim, Claims
 from provider_discord.managed.connection import ConnectionSecrets
+from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import ManagedKind
 from provider_discord.managed.metrics import ManagedMetrics
 from provider_discord.managed.providerconfig import ProviderConfigs
@@ -49,6 +50,27 @@ CHECKPOINTS = (
 """Every label that `Tools.checkpoint` is called with."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A create that was refused by the provider itself, after it had been sent or as late as that.
+
+    Attributes:
+        error: What it said.
+        until: Polls do not send it again before (monotonic).
+        times: How often it was refused.
+        resource: The object's kind.
+        key: Its namespace and name.
+        parent: What it is inside of, by external name; "" for nothing.
+    """
+
+    error: Blocked
+    until: float
+    times: int
+    resource: Resource
+    key: Key
+    parent: str
+
+
 class Memory:
     """What this process knows beyond the objects, by UID. A restart loses it, and nothing depends on it.
 
@@ -61,6 +83,8 @@ class Memory:
         failed: The attempt that made nothing for certain, until that is persisted.
         deleted: Whose external resource was deleted by this process: another delete is a repetition.
         observed_at: When nothing differed last (monotonic).
+        disowned: Who turned out to have no right to its external name; it stays so until it is observed under it.
+        refused: Creates that the provider refused, so that they are not sent again at each poll.
         missing_since: When something whose creation lies in the future was first found missing (monotonic).
     """
 
@@ -74,7 +98,15 @@ class Memory:
         self.failed: dict[str, str] = {}
         self.deleted: dict[str, bool] = {}
         self.observed_at: dict[str, float] = {}
+        self.disowned: dict[str, bool] = {}
+        self.refused: dict[str, Refused] = {}
         self.missing_since: dict[str, float] = {}
+
+    def make_room(self, parent: str, *, now: float) -> None:
+        """Let the next polls send again what was refused inside of something: we have deleted something there."""
+        for uid, refused in list(self.refused.items()):
+            if parent and refused.parent == parent:
+                self.refused[uid] = replace(refused, until=now)
 
     def forget(self, uid: str) -> None:
         """Drop everything about an object that is gone."""
@@ -88,6 +120,8 @@ class Memory:
                 self.failed,
                 self.deleted,
                 self.observed_at,
+                self.disowned,
+                self.refused,
                 self.missing_since,
             ):
                 table.pop(uid, None)
@@ -133,6 +167,18 @@ class Tools:
     kind_missing: Callable[[Resource], bool] = lambda _resource: False
     management_policies: bool = True
     memory: Memory = field(default_factory=Memory)
+
+    def claim_of(self, mr: ManagedResource) -> Claim:
+        """Return the claim that an object makes on its external name."""
+        writes = mr.policies.writes or mr.policies.paused
+        return Claim(
+            kind=mr.kind,
+            key=mr.key,
+            uid=mr.uid,
+            created_at=mr.created_at,
+            # Who may not have it owns nothing, or a namespace without rights could hold up another one.
+            writes=writes and self.configs.serves(mr) and mr.uid not in self.memory.disowned,
+        )
 
     def poll_seconds(self, mr: ManagedResource, priority: Priority) -> float:
         """Return when to look for drift: the interval with a little jitter.

@@ -225,6 +225,8 @@ class Cloud:
     verdict: Verdict | None = None
     refusal: ManagedError | None = None
     observe_error: Exception | None = None
+    observe_errors: dict[str, Exception] = field(default_factory=dict)
+    """What the observation of an object of that name ends with."""
     update_error: Exception | None = None
     create_error: ManagedError | None = None
     delete_error: ManagedError | None = None
@@ -275,6 +277,8 @@ class CloudExternal:
         cloud.calls.append(("observe", mr.name))
         cloud.last = mr
         cloud.seen[mr.name] = mr
+        if mr.name in cloud.observe_errors:
+            raise cloud.observe_errors[mr.name]
         if cloud.observe_error is not None:
             raise cloud.observe_error
         visible = cloud.visible(self.kind)

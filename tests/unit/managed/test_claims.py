@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.claims import Claim, Claims
+from provider_discord.managed.errors import Blocked
 from tests.unit.managed.managed_world import BEGINNING, SETTLED, World
 
 
@@ -69,6 +72,47 @@ def test_observers_share(world: World) -> None:
     assert world.states(owner) == SETTLED
     world.run(60)
     assert world.condition(watcher, "Ready")["reason"] == "Available"
+
+
+@pytest.mark.parametrize("reason", ["NotAllowed", "ExternalNameInvalid"])
+def test_who_has_no_right_to_a_name_holds_up_nobody(world: World, reason: str) -> None:
+    """Its config does not allow that guild, say: it can do nothing by the name, so the younger one may."""
+    id_ = world.cloud.make("Thing", {"name": "x", "size": 1})
+    names = {meta.EXTERNAL_NAME: id_}
+    world.cloud.observe_errors["older"] = Blocked("not yours", reason=reason)
+    older = world.thing("older", size=5, annotations=names)
+    world.run(3)
+    younger = world.thing("younger", size=2, annotations=names)
+    world.run(3)
+    assert world.states(younger) == SETTLED
+    world.restart()  # Who knows nothing yet waits for the older one, and no longer.
+    world.run(130)
+    assert world.states(younger) == SETTLED
+    assert "not yours" in world.message(older)
+    assert world.cloud.objects[id_].spec["size"] == 2
+
+    # Its right comes back: the older one owns the name again, and says nothing before it has looked.
+    world.cloud.observe_errors.clear()
+    world.set_annotation(older, meta.RECONCILE_TRIGGER, "now")
+    world.run(130)
+    assert world.states(older) == SETTLED
+    assert "belongs to Thing ns/older" in world.message(younger)
+    assert world.cloud.objects[id_].spec["size"] == 5
+
+
+def test_a_corrected_name_is_claimed_like_any_other(world: World) -> None:
+    wrong = world.cloud.make("Thing", {"name": "x"})
+    right = world.cloud.make("Thing", {"name": "y"})
+    world.cloud.observe_errors["a"] = Blocked("not yours", reason="ExternalNameInvalid")
+    key = world.thing(annotations={meta.EXTERNAL_NAME: wrong})
+    world.run(3)
+    assert world.process.tools.claims.owner("Thing", wrong) is None
+    world.cloud.observe_errors.clear()
+    world.set_annotation(key, meta.EXTERNAL_NAME, right)
+    world.deliver()
+    owner = world.process.tools.claims.owner("Thing", right)
+    assert owner is not None
+    assert owner.key == key
 
 
 def test_an_adopted_name_is_claimed_at_once(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Verdict
 from provider_discord.managed.tools import CHECKPOINTS
-from tests.unit.managed.managed_world import SETTLED, THINGS, World
+from tests.unit.managed.managed_world import CONFIGS, PLACES, SETTLED, THINGS, World
 
 
 def creates(world: World) -> int:
@@ -355,6 +356,74 @@ def test_a_refusal_costs_no_annotation_and_is_polled(world: World) -> None:
     world.cloud.refusal = None
     world.run(70)
     assert world.states(key) == SETTLED
+
+
+class TestACreateThatOnlyTheProviderCanRefuse:
+    """Nothing that could be looked at told it before: the request itself was refused."""
+
+    def refused(self, world: World, **for_provider: Any) -> Key:
+        world.cloud.create_error = Blocked("the limit is reached", reason="LimitReached")
+        return world.thing(**for_provider)
+
+    def sent(self, world: World) -> int:
+        return sum(1 for verb, _ in world.cloud.calls if verb == "create")
+
+    def test_is_sent_ever_more_seldom(self, world: World) -> None:
+        key = self.refused(world)
+        world.run(3600)
+        assert 9 <= self.sent(world) <= 12, "1, 2, 4, 8 and then 10 polls apart"
+        assert len(world.cloud.calls) - self.sent(world) >= 50, "it is looked for at each poll all the same"
+        assert world.states(key) == ("Creating", "ReconcileError")
+        assert world.message(key) == "create failed: the limit is reached"
+        assert world.recorder.reasons("a").count("LimitReached") <= 3
+        world.cloud.create_error = None
+        world.run(700)
+        assert world.states(key) == SETTLED
+
+    @pytest.mark.parametrize("how", ["manifest", "trigger", "guild", "config", "restart"])
+    def test_is_tried_at_once_when_something_changes(self, world: World, how: str) -> None:
+        place = world.thing("here", resource=PLACES)
+        world.run(3)
+        name = world.external_name(place, resource=PLACES)
+        key = self.refused(world, placeId=name)
+        world.run(1000)
+        world.cloud.create_error = None
+        match how:
+            case "manifest":
+                world.set_field(key, "size", 2)
+            case "trigger":
+                world.set_annotation(key, meta.RECONCILE_TRIGGER, "now")
+            case "guild":
+                world.process.controller.parent_changed(name)
+            case "config":
+                world.edit(
+                    Key("", "default"), lambda obj: obj["spec"].update(adoption="ByName"), resource=CONFIGS
+                )
+            case _:
+                world.restart()
+        world.run(3)
+        assert world.states(key) == SETTLED
+
+    def test_is_tried_at_the_next_poll_after_we_made_room_ourselves(self, world: World) -> None:
+        place = world.thing("here", resource=PLACES)
+        world.run(3)
+        name = world.external_name(place, resource=PLACES)
+        other = world.thing("other", placeId=name)
+        world.run(40)
+        key = self.refused(world, placeId=name)
+        world.run(1000)
+        world.cloud.create_error = None
+        world.delete(other)
+        world.run(70)
+        assert world.states(key) == SETTLED
+
+    def test_another_refusal_is_news(self, world: World) -> None:
+        self.refused(world)
+        world.run(1000)
+        before = self.sent(world)
+        world.cloud.create_error = Blocked("something else", reason="Refused")
+        world.run(1000)
+        assert self.sent(world) >= before + 3
 
 
 def test_nothing_is_sent_after_the_lease_is_lost(world: World) -> None:

@@ -67,6 +67,10 @@ format: $(STAMP) ## put every file in the house format
 controlplane: tools ## a Kubernetes API server on loopback, until Ctrl-C
 	@PYTHONPATH=hack $(BIN)/python -m controlplane
 
+.PHONY: chaos
+chaos: tools ## kill the provider thousands of times: up to an hour, resumable; SEED=7 replays one, SEEDS=1-20,1001 runs some
+	@PYTHONPATH=.:hack $(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seeds $(SEED) --fresh --debug)
+
 .PHONY: bench-latency
 bench-latency: tools ## from a manifest's change to Discord, memory, start: about fifteen minutes
 	@$(BIN)/python bench/latency/run.py

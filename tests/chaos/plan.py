@@ -1,0 +1,222 @@
+"""What a seed stands for: everything random about one run, drawn before it begins.
+
+Seeds come in families, told by their thousands: so a seed's number says what it is about.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from provider_discord.managed.tools import CHECKPOINTS
+from provider_discord.simulator.permissions import Permission, parse
+
+RESOLVERS: Final = ("resolve.before", "resolve.found", "resolve.persisted")
+ADOPTERS: Final = ("adopt.before-persist", "adopt.persisted")
+_ORDINARY: Final = (
+    "VIEW_CHANNEL",
+    "MANAGE_CHANNELS",
+    "MANAGE_ROLES",
+    "MANAGE_GUILD",
+    "SEND_MESSAGES",
+    "CONNECT",
+    "ADD_REACTIONS",
+    "EMBED_LINKS",
+)
+
+
+class Family(StrEnum):
+    """What a seed is about."""
+
+    GENERAL = "general"
+    NO_AUDIT = "no audit log"
+    COMMAND = "installed command"
+    RESTART = "API server restarts"
+    BEYOND = "beyond the thresholds"
+    CONTROL = "negative control"
+
+
+FAMILIES: Final = (
+    Family.GENERAL,
+    Family.NO_AUDIT,
+    Family.COMMAND,
+    Family.RESTART,
+    Family.BEYOND,
+    Family.CONTROL,
+)
+"""By a seed's thousands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """How a life ends.
+
+    Attributes:
+        label: at this checkpoint; "" not at one.
+        hit: when it comes there for the n-th time.
+        ambush: `kube` or `discord`: at a request to there; "" not at one.
+        after: with an ambush: once the request was carried out, not before it was sent.
+        method: with an ambush: at such a request.
+        seconds: if nothing of that comes, after this time.
+    """
+
+    label: str = ""
+    hit: int = 1
+    ambush: str = ""
+    after: bool = False
+    method: str = ""
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One seed's run.
+
+    Attributes:
+        seed: the seed.
+        family: what it is about.
+        deaths: how each life of the provider ends.
+        channels, roles: how many of each the first manifests have.
+        act_seconds: the longest pause between two acts.
+        by_hand: the share of acts that are the moderator's.
+        deletes_by_hand: whether the moderator deletes managed things.
+        budget: how many managed objects the moderator may make differ.
+        adoption: the ProviderConfig's `adoption`; "" leaves it out.
+        bot_permissions: what the bot may do.
+        behaviour: answers of the simulated Discord to what no document settles.
+        kube_rate, discord_rate: the share of requests that something befalls.
+        watch_seconds: the longest life of a watch; 0: as long as it likes.
+        faults: how often a fault is armed in the simulated Discord, in seconds.
+        rotations: how often the token is changed.
+        restarts: how often the API server is restarted.
+        leases: whether the provider needs a Lease.
+        broken: what a negative control switches off.
+        watches_idle: whether the end of the run is watched for needless writes.
+    """
+
+    seed: int
+    family: Family
+    deaths: tuple[Death, ...]
+    channels: int
+    roles: int
+    act_seconds: float
+    by_hand: float
+    deletes_by_hand: bool
+    budget: int
+    adoption: str
+    bot_permissions: int
+    behaviour: dict[str, Any] = field(default_factory=dict)
+    kube_rate: float
+    discord_rate: float
+    watch_seconds: float
+    faults: float
+    rotations: int
+    restarts: int
+    leases: bool
+    broken: str
+    watches_idle: bool
+
+
+def family_of(seed: int) -> Family:
+    """Return a seed's family. Raises ValueError: there is none for it."""
+    if not 0 <= seed // 1000 < len(FAMILIES):
+        msg = f"there is no seed {seed}: they go from 0 to {len(FAMILIES) * 1000 - 1}"
+        raise ValueError(msg)
+    return FAMILIES[seed // 1000]
+
+
+def plan_of(seed: int, *, lives: int | None = None) -> Plan:
+    """Draw a seed's plan.
+
+    Args:
+        seed: the seed.
+        lives: how many lives end in it; None: as many as its family has.
+    """
+    rand, family = random.Random(seed), family_of(seed)  # noqa: S311 - a seed must repeat
+    usual = {Family.COMMAND: 10, Family.RESTART: 6, Family.BEYOND: 3, Family.CONTROL: 12}
+    count = lives or usual.get(family, 12)
+    audit_log = family is not Family.NO_AUDIT
+    permissions = int(Permission.ADMINISTRATOR)
+    if not audit_log or rand.random() < 0.25:
+        permissions = parse([*_ORDINARY, "VIEW_AUDIT_LOG"] if audit_log else list(_ORDINARY))
+    broken = ""
+    if family is Family.CONTROL:
+        broken = "delete-nothing" if seed % 1000 >= 500 else "create-again"
+    adoption = rand.choice(["", "Refuse", "CreateNew", "CreateNew", "ByName"])
+    if family in {Family.CONTROL, Family.NO_AUDIT}:
+        # The check of the name would keep a careless create from making a second one.
+        adoption = "CreateNew" if broken else rand.choice(["", "CreateNew"])
+    plan = Plan(
+        seed=seed,
+        family=family,
+        deaths=_deaths(rand, family, count, seed=seed),
+        channels=rand.randrange(2, 7),
+        roles=rand.randrange(1, 4),
+        act_seconds=rand.choice([0.15, 0.3, 0.6]),
+        by_hand=rand.choice([0.15, 0.3]),
+        deletes_by_hand=audit_log,
+        budget=4,
+        adoption=adoption,
+        bot_permissions=permissions,
+        behaviour=_behaviour(rand),
+        kube_rate=rand.choice([0.0, 0.03, 0.08, 0.15]),
+        discord_rate=rand.choice([0.0, 0.03, 0.08, 0.15]),
+        watch_seconds=rand.choice([0.0, 0.0, 1.0, 3.0]),
+        faults=rand.choice([0.3, 0.8, 2.0]),
+        rotations=rand.choice([0, 0, 1, 2]),
+        restarts=3 if family is Family.RESTART else 0,
+        leases=rand.random() < 0.3,
+        broken=broken,
+        watches_idle=rand.random() < 0.2,
+    )
+    assert len(plan.deaths) == count
+    return plan
+
+
+def _deaths(rand: random.Random, family: Family, count: int, *, seed: int) -> tuple[Death, ...]:
+    """Draw how the lives end: most at a label, so that every label has its turn, the others anywhere."""
+    labels = [CHECKPOINTS[(seed * 7 + number * 5) % len(CHECKPOINTS)] for number in range(count)]
+    deaths: list[Death] = []
+    for label in labels:
+        seconds = rand.uniform(0.3, 1.6)
+        kind = rand.random()
+        if family is Family.COMMAND:
+            # It has no checkpoints, and takes its time to start.
+            seconds = rand.uniform(1.5, 3.5)
+            kind = max(kind, 0.66)
+        if family is Family.CONTROL:
+            deaths.append(Death(label="create.sent", hit=rand.randrange(1, 3), seconds=seconds))
+        elif kind < 0.65:
+            if deaths and deaths[-1].label == "create.sent" and rand.random() < 0.7:
+                label = rand.choice(RESOLVERS)  # noqa: PLW2901 - a death leads to the next
+            if not deaths and rand.random() < 0.5:
+                label = rand.choice(ADOPTERS)  # noqa: PLW2901 - the guild is adopted in the first life
+            deaths.append(Death(label=label, hit=rand.choice([1, 1, 1, 2, 3]), seconds=2.0 + seconds))
+        elif kind < 0.85:
+            side = rand.choice(["kube", "discord", "discord"])
+            deaths.append(
+                Death(
+                    ambush=side,
+                    after=rand.random() < 0.6,
+                    method=rand.choice(
+                        ["PUT", "POST"] if side == "kube" else ["POST", "POST", "PATCH", "DELETE"]
+                    ),
+                    hit=rand.choice([1, 1, 2, 4]),
+                    seconds=seconds,
+                )
+            )
+        else:
+            deaths.append(Death(seconds=seconds))
+    return tuple(deaths)
+
+
+def _behaviour(rand: random.Random) -> dict[str, Any]:
+    """Draw answers under which nobody has to help: where new roles tie, an admin drags the bot's role up once."""
+    return {
+        "channel_positions": rand.choice(["renumbered", "verbatim"]),
+        "unset_fields": rand.choice(["omitted", "shown"]),
+        "audit_of_reorder": rand.random() < 0.3,
+        "audit_log_lag_seconds": rand.choice([0.0, 0.0, 0.0, 0.5, 2.0]),
+    }

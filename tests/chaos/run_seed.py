@@ -1,0 +1,256 @@
+"""One seed from beginning to end, and what came of it."""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.chaos.cluster import Endpoint
+from tests.chaos.incarnation import Life
+from tests.chaos.judge import Verdict, creations, judge
+from tests.chaos.moderator import Moderator
+from tests.chaos.plan import Family, Plan
+from tests.chaos.processes import Processes, wait_dead
+from tests.chaos.storm import Storm
+from tests.chaos.team import Team
+from tests.chaos.world import GUILD_NAME, World
+
+TIME_SCALE: Final = 0.05
+POLL_SECONDS: Final = 60.0 * TIME_SCALE
+SETTLE_SECONDS: Final = 60.0
+"""Of a machine that does other things too; alone it takes a few."""
+HALT_SECONDS: Final = 15.0
+"""So long something else may still come of an object that waits for a human."""
+_LOOK_SECONDS: Final = 0.2
+_HALT: Final = re.compile(r"cannot determine creation result|hidden from the bot, or deleted")
+"""What a bot that may read no audit log is allowed to end in."""
+_PANIC: Final = re.compile(r"Traceback|internal error|level=critical|Fatal Python error")
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """What came of a seed.
+
+    Attributes:
+        seed: the seed.
+        family: what it was about.
+        passed: nothing was wrong.
+        kills: how many lives SIGKILL ended, by where.
+        faults: how many of what struck.
+        creates: things made at Discord for objects.
+        objects: objects made in the cluster.
+        duplicates, lost, stuck, foreign: how many of what must not be.
+        halted: objects that wait for a human, where that is allowed.
+        settle_seconds: from the end of the faults until all was as wanted.
+        seconds: the whole.
+        complaints: what was wrong, in words.
+        log: the provider's log; "" if it was thrown away.
+    """
+
+    seed: int
+    family: str
+    passed: bool = False
+    kills: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    creates: int = 0
+    objects: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    stuck: int = 0
+    foreign: int = 0
+    halted: int = 0
+    settle_seconds: float = 0.0
+    seconds: float = 0.0
+    complaints: list[str] = field(default_factory=list)
+    log: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def run_seed(
+    plan: Plan,
+    *,
+    endpoint: Endpoint,
+    processes: Processes,
+    folder: Path,
+    restart: Callable[[bool], None] | None = None,
+    debug: bool = False,
+) -> Result:
+    """Run a seed.
+
+    Args:
+        plan: its plan.
+        endpoint: the API server.
+        processes: where the provider's lives come from.
+        folder: for its log, which stays if something was wrong.
+        restart: restarts the API server, killing it or not.
+        debug: let the provider log every decision.
+    """
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"chaos-{plan.seed}-{secrets.token_hex(3)}"
+    log = folder / f"{name}.log"
+    result = Result(seed=plan.seed, family=plan.family.value, log=str(log))
+    world = World(
+        plan=plan, endpoint=endpoint, name=name, folder=folder, kill=processes.kill, restart=restart
+    )
+    try:
+        with world:
+            _Run(plan, world, processes, log, result, debug=debug).run()
+    finally:
+        if processes.kill():
+            wait_dead(processes)
+        result.seconds = round(time.monotonic() - began, 2)
+    _read_log(result, log, world)
+    result.passed = _found(result) if plan.broken else not result.complaints
+    if result.passed:
+        log.unlink(missing_ok=True)
+        result.log = ""
+    return result
+
+
+class _Run:
+    def __init__(
+        self, plan: Plan, world: World, processes: Processes, log: Path, result: Result, *, debug: bool
+    ) -> None:
+        self._plan = plan
+        self._world = world
+        self._processes = processes
+        self._result = result
+        self._rand = random.Random(f"{plan.seed}/run")  # noqa: S311 - a seed must repeat
+        self._team = Team(
+            cluster=world.cluster,
+            config=world.name,
+            rand=random.Random(f"{plan.seed}/team"),  # noqa: S311 - a seed must repeat
+            guild_name=GUILD_NAME,
+        )
+        self._moderator = Moderator(
+            discord=world.discord,
+            cluster=world.cluster,
+            team=self._team,
+            rand=random.Random(f"{plan.seed}/moderator"),  # noqa: S311 - a seed must repeat
+            budget=plan.budget,
+        )
+        self._life = Life(
+            kubeconfig=str(world.kubeconfig),
+            log=str(log),
+            time_scale=TIME_SCALE,
+            identity=world.name,
+            lease_namespace=world.name if plan.leases else "",
+            debug=debug,
+            broken=plan.broken,
+        )
+        self._settled_in: list[float] = []
+
+    def run(self) -> None:
+        plan, team = self._plan, self._team
+        self._moderator.begin()
+        team.begin(plan.channels, plan.roles)
+        storm = Storm(
+            world=self._world,
+            plan=plan,
+            team=team,
+            moderator=self._moderator,
+            processes=self._processes,
+            life=self._life,
+            rand=self._rand,
+        )
+        last = max(1, len(plan.deaths) // 6)
+        storm.rage(plan.deaths[:-last])
+        self._processes.start(self._life)
+        good = self._settle("after the storm")
+        if good and plan.watches_idle:
+            self._watch_idle()
+        if good:
+            self._processes.kill()
+            self._processes.end_code()
+            storm.kills["anywhere"] += 1
+            team.remove_some(0.5)
+            storm.rage(plan.deaths[-last:], acts=False)
+            self._processes.start(self._life)
+            good = self._settle("after half of it was deleted")
+        if good:
+            team.remove_all()
+            self._settle("after all of it was deleted")
+        result = self._result
+        result.kills, result.faults = dict(storm.kills), dict(storm.faults)
+        result.complaints += storm.exits
+        result.creates = creations(self._world.discord.audit_log())
+        result.objects = team.made
+        result.settle_seconds = round(max(self._settled_in, default=0.0), 2)
+
+    def _settle(self, when: str) -> bool:
+        """Wait until all is as wanted; note what is not, if that does not come."""
+        began = time.monotonic()
+        while True:
+            verdict = self._judge()
+            waited = time.monotonic() - began
+            if verdict.settled:
+                self._settled_in.append(waited)
+                return True
+            halts = waited > HALT_SECONDS and self._only_halts(verdict)
+            if halts or verdict.hopeless or waited > SETTLE_SECONDS or not self._processes.alive():
+                break
+            time.sleep(_LOOK_SECONDS)
+        if halts:
+            self._result.halted += len(verdict.stuck)
+            return False
+        self._condemn(verdict, when)
+        return False
+
+    def _judge(self) -> Verdict:
+        discord = self._world.discord
+        return judge(
+            cluster=self._world.cluster,
+            team=self._team,
+            moderator=self._moderator,
+            guild=discord.guild(),
+            audit=discord.audit_log(),
+        )
+
+    def _only_halts(self, verdict: Verdict) -> bool:
+        """Tell whether all that is wrong is objects that wait for a human, in a seed where they may."""
+        if self._plan.family is not Family.NO_AUDIT or verdict.hopeless:
+            return False
+        return any(_HALT.search(one) for one in verdict.stuck)
+
+    def _condemn(self, verdict: Verdict, when: str) -> None:
+        result = self._result
+        result.duplicates += len(verdict.duplicates)
+        result.lost += len(verdict.lost)
+        result.stuck += len(verdict.stuck) + len(verdict.differs)
+        result.foreign += len(verdict.foreign)
+        result.complaints += [f"{when}: {line}" for line in verdict.lines()]
+
+    def _watch_idle(self) -> None:
+        """See that what is settled stays so without one write."""
+        discord = self._world.discord
+        since = discord.last_request()
+        time.sleep(1.3 * POLL_SECONDS)
+        writes = discord.requests(since=since, writes=True)
+        if writes:
+            shown = [f"{one['method']} {one['path']} {one['body']}" for one in writes[:5]]
+            self._result.stuck += len(writes)
+            self._result.complaints.append(f"idle: wrote all the same: {shown}")
+
+
+def _found(result: Result) -> bool:
+    """Tell whether a negative control was seen through."""
+    return bool(result.duplicates or result.lost)
+
+
+def _read_log(result: Result, log: Path, world: World) -> None:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    panic = _PANIC.search(text)
+    if panic is not None:
+        result.complaints.append(f"the log: {text[max(0, panic.start() - 200) : panic.start() + 600]}")
+    if any(token in text for token in world.tokens()):
+        result.complaints.append("the token is in the log")

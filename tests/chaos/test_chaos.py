@@ -1,0 +1,147 @@
+"""A bounded part of the chaos in every test run; `make chaos` is the whole. See docs/design/chaos.md.
+
+A few seeds, each with fewer lives than there. What they protect: nothing is made twice, nothing is lost, nothing
+foreign is touched and nobody has to help, wherever the provider is killed and whatever becomes of its requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from controlplane import ControlPlane
+
+from tests.chaos.incarnation import Life
+from tests.chaos.plan import Family, family_of, plan_of
+from tests.chaos.processes import Command, Zygote
+from tests.chaos.proxy import one_namespace
+from tests.chaos.run_seed import Result, run_seed
+from tests.chaos.weather import Ambush, Mishap, Weather
+from tests.chaos.worker import endpoint_of
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    made = Zygote()
+    yield made
+    made.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("crds")
+class TestChaos:
+    @pytest.mark.parametrize(
+        ("seed", "lives"),
+        [
+            pytest.param(3, 7, id="an administrator"),
+            pytest.param(1001, 4, id="no audit log: a halt is allowed, a duplicate never"),
+        ],
+    )
+    def test_killed_anywhere_it_settles(
+        self, seed: int, lives: int, control_plane: ControlPlane, zygote: Zygote, tmp_path: Path
+    ) -> None:
+        result = run_seed(
+            plan_of(seed, lives=lives),
+            endpoint=endpoint_of(control_plane),
+            processes=zygote,
+            folder=tmp_path,
+        )
+        assert result.passed, explained(result)
+        assert sum(result.kills.values()) >= lives - 1
+        assert result.creates > 0
+
+    def test_the_installed_command_settles(self, control_plane: ControlPlane, tmp_path: Path) -> None:
+        result = run_seed(
+            plan_of(2001, lives=2),
+            endpoint=endpoint_of(control_plane),
+            processes=Command(),
+            folder=tmp_path,
+        )
+        assert result.passed, explained(result)
+
+    def test_a_careless_provider_is_found_out(
+        self, control_plane: ControlPlane, zygote: Zygote, tmp_path: Path
+    ) -> None:
+        """Without the resolution of open attempts the same chaos finds duplicates: it sees what it is there to see."""
+        plan = plan_of(5001, lives=4)
+        result = run_seed(plan, endpoint=endpoint_of(control_plane), processes=zygote, folder=tmp_path)
+        assert result.duplicates > 0, explained(result)
+
+
+class TestPlans:
+    def test_a_seed_is_always_the_same_plan(self) -> None:
+        assert plan_of(17) == plan_of(17)
+        assert plan_of(17) != plan_of(18)
+
+    def test_every_family_has_its_thousand(self) -> None:
+        assert [family_of(number * 1000 + 1) for number in range(len(Family))] == list(Family)
+
+    def test_a_seed_beyond_them_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="there is no seed"):
+            family_of(99_000)
+
+
+class TestWeather:
+    def test_an_ambush_strikes_at_the_request_it_was_laid_for(self) -> None:
+        weather = Weather(seed="a", mishaps={Mishap.SLOW: 1})
+        weather.lay(Ambush(mishap=Mishap.KILL_AFTER, method="POST", count=2))
+        struck = [weather.strike(method) for method in ("GET", "POST", "PUT", "POST", "POST")]
+        assert struck == [None, None, None, Mishap.KILL_AFTER, None]
+
+    def test_when_it_is_calm_nothing_strikes(self) -> None:
+        weather = Weather(seed="a", mishaps={Mishap.CUT_AFTER: 1})
+        weather.rate = 1.0
+        assert weather.strike("GET") is Mishap.CUT_AFTER
+        weather.calm()
+        assert weather.strike("GET") is None
+
+
+class TestOneNamespace:
+    """A lane's provider believes that it sees the cluster."""
+
+    @pytest.mark.parametrize(
+        ("method", "target", "rewritten"),
+        [
+            pytest.param(
+                "GET",
+                "/apis/channel.discord.crossplane.io/v1alpha1/channels?watch=true",
+                "/apis/channel.discord.crossplane.io/v1alpha1/namespaces/lane/channels?watch=true",
+                id="a namespaced kind is listed in one namespace",
+            ),
+            pytest.param(
+                "GET",
+                "/apis/discord.crossplane.io/v1alpha1/providerconfigs?limit=100",
+                "/apis/discord.crossplane.io/v1alpha1/providerconfigs?limit=100&fieldSelector=metadata.name%3Dlane",
+                id="of the configs there is one",
+            ),
+            pytest.param(
+                "GET",
+                "/apis/discord.crossplane.io/v1alpha1/providerconfigs/lane",
+                "/apis/discord.crossplane.io/v1alpha1/providerconfigs/lane",
+                id="one object is read as it is",
+            ),
+            pytest.param(
+                "POST",
+                "/api/v1/namespaces/lane/events",
+                "/api/v1/namespaces/lane/events",
+                id="writes pass",
+            ),
+        ],
+    )
+    def test_lists_are_narrowed(self, method: str, target: str, rewritten: str) -> None:
+        rewrite = one_namespace(
+            "lane", "lane", group="discord.crossplane.io", namespaced=frozenset({"channels"})
+        )
+        assert rewrite(method, target) == rewritten
+
+
+def test_the_installed_command_takes_no_checkpoint() -> None:
+    with pytest.raises(AssertionError, match="no checkpoints"):
+        Command().start(Life(kubeconfig="", log="", time_scale=1.0, label="create.sent"))
+
+
+def explained(result: Result) -> str:
+    log = Path(result.log).read_text(errors="replace")[-4000:] if result.log else ""
+    return "\n".join([*result.complaints, "--- provider ---", log])

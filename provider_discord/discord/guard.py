@@ -26,13 +26,13 @@ _SLOTS = 60
 class InvalidRequestGuard:
     """Counts invalid requests and holds the ban latch; one per process, safe for many threads."""
 
-    def __init__(self, *, timings: DiscordTimings) -> None:
+    def __init__(self, *, timings: DiscordTimings | None = None) -> None:
         """Make a guard with nothing counted.
 
         Args:
             timings: Window and thresholds.
         """
-        self._timings = timings
+        self._timings = timings = timings or DiscordTimings()
         self._slot_seconds = timings.invalid_window_seconds / _SLOTS
         self._lock = threading.Lock()
         self._ring: list[tuple[int, int]] = [(-1, 0)] * _SLOTS
@@ -214,6 +214,8 @@ class ForbiddenBackoff:
         with self._lock:
             refusal = self._refusals.pop(key, None)
             times = refusal.times + 1 if refusal else 1
+            if times == 1:
+                _log.warning("security: forbidden by Discord (403)", route=error.route, code=error.code)
             pause = 0.0
             if times > 1:
                 pause = min(

@@ -12,6 +12,7 @@ calls it deleted.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -102,7 +103,13 @@ class _Entry:
 class SnapshotCache:
     """Snapshots of all guilds of one token. Safe for use from many threads."""
 
-    def __init__(self, client: GuildReader, *, now: Callable[[], float], timings: DiscordTimings) -> None:
+    def __init__(
+        self,
+        client: GuildReader,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        timings: DiscordTimings | None = None,
+    ) -> None:
         """Make an empty cache.
 
         Args:
@@ -112,7 +119,7 @@ class SnapshotCache:
         """
         self._client = client
         self._now = now
-        self._timings = timings
+        self._timings = timings or DiscordTimings()
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._listeners: list[Listener] = []

@@ -206,7 +206,7 @@ class Reflector:
         The pages of one list show the same moment. If the token for the next page grows too old meanwhile
         (`Gone`), the next round lists from the start; what was taken in is right and stays.
         """
-        initial = not self.synced.is_set()
+        initial = not (self.synced.is_set() or self._store.has_synced)
         with self._lock:
             wanted = self._wanted
         keys: set[Key] = set()

@@ -194,8 +194,12 @@ def test_a_process_that_was_frozen_does_not_lead_when_it_wakes(
     process = spawn(control_plane.kubeconfig, namespace, "first")
     try:
         assert line(process) == "started"
-        ask(process)
-        assert line(process) == "leads"
+
+        def leads() -> bool:
+            ask(process)
+            return line(process) == "leads"
+
+        eventually(leads, "it leads as soon as what begins it is done")
         os.kill(process.pid, signal.SIGSTOP)
         second = start("second")
         eventually(lambda: second.leads, "another leads meanwhile")

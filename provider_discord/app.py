@@ -378,6 +378,7 @@ class App:
 
     def _lead(self) -> None:
         """Begin to lead, with nothing in hand that is older than that."""
+        log.info("reconcile passes begin")
         self._born = _wall()
         self._sessions.look_anew()
         for reflector in self._reflectors:

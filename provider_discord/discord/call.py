@@ -365,4 +365,4 @@ class Caller:
         with self._idle:
             first, self._token_rejected = not self._token_rejected, True
         if first:
-            _log.warning("bot token rejected by Discord (401): nothing more is sent with it")
+            _log.warning("security: bot token rejected by Discord (401): nothing more is sent with it")

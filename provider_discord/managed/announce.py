@@ -102,9 +102,9 @@ class Announcer:
         said = _Said(type_, reason, message, now, _who(obj))
         with self._lock:
             last = self._last.get(uid)
-            if last is not None and (last.reason, last.message) == (reason, message):
-                if now - last.at < self._repeat:
-                    return
+            same = last is not None and (last.reason, last.message) == (reason, message)
+            if last is not None and same and now - last.at < self._repeat:
+                return
             self._last[uid] = said
             self._trim(self._last)
         if type_ is EventType.WARNING:

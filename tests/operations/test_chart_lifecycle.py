@@ -1,0 +1,269 @@
+"""The chart on a real API server: installed, upgraded, rolled back, uninstalled, installed again.
+
+There are objects only, no kubelet: the test's Pod is run by this test. What must hold throughout is that no step
+removes a CRD, a managed resource, the ProviderConfig or the token.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+
+import pytest
+from controlplane import ControlPlane
+
+from tests.e2e.conftest import eventually
+from tests.operations.conftest import CHART, ROOT, AuditedPlane, Helm, HelmFailed, Obj
+
+RELEASE: Final = "provider-discord"
+NAMESPACE: Final = "crossplane-system"
+IN: Final = ("-n", NAMESPACE)
+CREATE: Final = ("--set", "providerConfig.create=true", "--set", "credentials.token=first-token")
+ACCOUNT: Final = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+
+
+class Site:
+    """A cluster in which the chart is installed, and somebody's guild is."""
+
+    def __init__(self, control_plane: ControlPlane, helm: Helm) -> None:
+        self.control_plane = control_plane
+        self._helm = helm
+        self._uids: dict[str, str] = {}
+
+    def helm(self, *arguments: str, refused: bool = False) -> str:
+        if not refused:
+            return self._helm(*arguments, kubeconfig=self.control_plane.kubeconfig)
+        with pytest.raises(HelmFailed) as caught:
+            self._helm(*arguments, kubeconfig=self.control_plane.kubeconfig)
+        return str(caught.value)
+
+    def kubectl(self, *arguments: str, **keywords: Any) -> str:
+        return self.control_plane.kubectl(*arguments, **keywords)
+
+    def get(self, kind: str, name: str, namespace: str = NAMESPACE) -> Obj:
+        obj: Obj = json.loads(self.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+        return obj
+
+    def may(self, user: str, verb: str, group: str, what: str, namespace: str = "") -> bool:
+        """Ask the API server whether somebody may do something."""
+        resource, _, subresource = what.partition("/")
+        attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+        review = self.control_plane.request(
+            "POST",
+            "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {"user": user, "resourceAttributes": {**attributes, "namespace": namespace}},
+            },
+        )
+        return bool(review["status"]["allowed"])
+
+    def token(self) -> str:
+        return base64.b64decode(self.get("secret", "discord-credentials")["data"]["token"]).decode()
+
+    def policy(self) -> str:
+        """Return something of the ProviderConfig's that values set."""
+        return str(self.get("providerconfigs.discord.crossplane.io", "default")["spec"]["adoption"])
+
+    def columns(self) -> list[str]:
+        """Return something of a CRD's that a chart sets."""
+        crd = self.get("crd", "guilds.guild.discord.crossplane.io")
+        return [column["name"] for column in crd["spec"]["versions"][0]["additionalPrinterColumns"]]
+
+    def check_nothing_is_lost(self) -> None:
+        """Fail if one of the things that must outlive the chart is not the very object that it was."""
+        kinds = "discord,crd,secrets"
+        items = json.loads(self.kubectl("get", kinds, "-A", "-o", "json"))["items"]
+        uids = {
+            f"{obj['kind']} {obj['metadata']['name']}": obj["metadata"]["uid"]
+            for obj in items
+            if obj["kind"] != "Secret" or obj["metadata"]["name"] == "discord-credentials"
+        }
+        assert not [obj for obj in items if obj["metadata"].get("deletionTimestamp")]
+        assert {name: uids.get(name) for name in self._uids} == self._uids
+        self._uids = uids
+
+
+@pytest.fixture(scope="module")
+def site(audited: AuditedPlane, helm: Helm) -> Site:
+    return Site(audited.control_plane, helm)
+
+
+def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
+    site.kubectl("create", "namespace", "discord")
+
+    # First, on a cluster that has nothing of it.
+    said = site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace", *CREATE)
+    assert "first-token" not in said
+    assert site.get("deployment", RELEASE)["metadata"]["labels"]["app"] == RELEASE
+    assert site.token() == "first-token"
+    assert site.policy() == "Refuse"
+    for example in ("guild.yaml", "channel.yaml", "role.yaml"):
+        site.kubectl("apply", "-n", "discord", "-f", str(ROOT / "examples" / example))
+    site.check_nothing_is_lost()
+
+    # What people change by hand is theirs.
+    site.kubectl(
+        *("patch", "providerconfigs.discord.crossplane.io", "default"),
+        *("--type=merge", "-p", '{"spec": {"adoption": "ByName"}}'),
+    )
+    upgrade = ("upgrade", RELEASE, str(CHART), *IN)
+    said = site.helm(*upgrade, *CREATE, "--set", "providerConfig.spec.adoption=CreateNew")
+    assert site.policy() == "ByName"
+    assert "was left as it is" in said
+
+    # An upgrade that forgets the values that made token and config.
+    said = site.helm(*upgrade, "--set", "replicas=2")
+    assert site.get("deployment", RELEASE)["spec"]["replicas"] == 2
+    assert "token is not there" not in said
+    site.check_nothing_is_lost()
+
+    # A newer chart, with another CRD; and back.
+    newer = tmp_path / "provider-discord"
+    subprocess.run(["cp", "-r", str(CHART), str(newer)], check=True)
+    for file in (newer / "files" / "crds").iterdir():
+        column = "additionalPrinterColumns:\n    - name: NEW\n      type: string\n      jsonPath: .spec"
+        file.write_text(file.read_text().replace("additionalPrinterColumns:", column))
+    site.helm("upgrade", RELEASE, str(newer), *IN, *CREATE)
+    assert "NEW" in site.columns()
+    site.helm("rollback", RELEASE, "1", *IN)
+    assert "NEW" not in site.columns()
+    assert site.get("deployment", RELEASE)["spec"]["replicas"] == 1
+    assert site.policy() == "ByName"
+    site.check_nothing_is_lost()
+
+    # Gone, but for what must stay.
+    said = site.helm("uninstall", RELEASE, *IN)
+    assert "discord-credentials" in said
+    site.check_nothing_is_lost()
+    kinds = "all,sa,netpol,pdb,role,rolebinding,clusterrole,clusterrolebinding"
+    assert "discord" not in site.kubectl("get", kinds, "-A", "-l", f"app={RELEASE}", "-o", "name")
+
+    # Turned off, the CRDs stay as well; a newer chart takes over what was kept.
+    site.helm("install", RELEASE, str(newer), *IN)
+    assert "NEW" in site.columns()
+    assert site.policy() == "ByName"
+    site.helm(*upgrade, "--set", "crds.install=false")
+    site.check_nothing_is_lost()
+
+    # A second copy in one cluster is refused, and so is another release's CRD unless it is said.
+    said = site.helm("install", "other", str(CHART), "-n", "discord", refused=True)
+    assert "invalid ownership metadata" in said
+    site.helm("uninstall", RELEASE, *IN)
+    site.helm("install", "other", str(CHART), "-n", "discord", "--take-ownership")
+    assert "NEW" not in site.columns()
+    site.helm("uninstall", "other", "-n", "discord")
+    site.check_nothing_is_lost()
+
+
+@pytest.fixture(scope="module")
+def installed(site: Site) -> None:
+    """The chart is installed, whatever was before."""
+    site.helm("upgrade", "--install", RELEASE, str(CHART), *IN, "--create-namespace", "--take-ownership")
+
+
+@pytest.fixture
+def ready_server() -> Iterator[int]:
+    """Something that answers 200 to anything, in the provider's place."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("installed")
+def test_helm_test_asks_the_provider_whether_it_is_ready(site: Site, helm: Helm, ready_server: int) -> None:
+    """Helm waits for the Pod; this test runs its command and tells Helm how it ended, as a kubelet would."""
+    # No controller that makes tokens available runs here, and none is needed.
+    site.kubectl("create", "serviceaccount", "default", *IN, check=False)
+    process = helm.started("test", RELEASE, *IN, "--timeout=30s", kubeconfig=site.control_plane.kubeconfig)
+    try:
+        pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        pod = eventually(lambda: site.control_plane.request("GET", pods)["items"], "the test's pod")[0]
+        assert pod["metadata"]["name"] == f"{RELEASE}-test"
+        container = pod["spec"]["containers"][0]
+        command = [*container["command"], *container["args"]]
+        service = site.get("service", RELEASE)
+        address = f"{RELEASE}.{NAMESPACE}.svc:{service['spec']['ports'][0]['port']}"
+        assert f"//{address}/" in command[-1]
+        ran = subprocess.run(
+            [*command, "--noproxy", "*", "--connect-to", f"{address}:127.0.0.1:{ready_server}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert ran.returncode == 0, ran.stderr
+        site.control_plane.request(
+            "PATCH",
+            f"{pods}/{pod['metadata']['name']}/status",
+            body={"status": {"phase": "Succeeded"}},
+            content_type="application/merge-patch+json",
+        )
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, said
+    assert "Succeeded" in said
+
+
+GUILDS: Final = ("guild.discord.crossplane.io", "guilds")
+ROLES: Final = ("role.discord.crossplane.io", "roles")
+CHANNELS: Final = ("channel.discord.crossplane.io", "channels")
+CONFIGS: Final = ("discord.crossplane.io", "providerconfigs")
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_clusters_own_roles_cover_the_objects(site: Site) -> None:
+    for user, role in (("viewer", "view"), ("editor", "edit")):
+        site.kubectl("create", "clusterrolebinding", user, f"--clusterrole={role}", f"--user={user}")
+    eventually(
+        lambda: site.may("viewer", "list", *CHANNELS) and site.may("editor", "create", *ROLES),
+        "the roles to be aggregated",
+    )
+    assert not site.may("viewer", "update", *CHANNELS)
+    assert site.may("viewer", "get", *CONFIGS)
+    assert site.may("editor", "watch", *GUILDS)
+    assert site.may("editor", "deletecollection", *ROLES)
+    assert not site.may("editor", "update", ROLES[0], "roles/status")
+    assert not site.may("editor", "create", *CONFIGS)
+    assert not site.may("editor", "update", *CONFIGS)
+    assert not site.may("nobody", "list", *CHANNELS)
+
+
+@pytest.mark.usefixtures("installed")
+def test_secrets_can_be_read_only_where_the_values_say(site: Site) -> None:
+    def may(verb: str, what: str, namespace: str) -> bool:
+        return site.may(ACCOUNT, verb, "", what, namespace)
+
+    writing = ("create", "update", "patch", "delete", "deletecollection")
+    assert may("get", "secrets", "default")
+    assert not any(may(verb, "secrets", "default") for verb in ("list", "watch", *writing))
+
+    readable = f"rbac.readNamespaces={{{NAMESPACE},kube-public}}"
+    site.helm("upgrade", RELEASE, str(CHART), *IN, "--set", readable, "--set", "rbac.connectionSecrets=true")
+    assert not may("get", "secrets", "default")
+    assert not may("create", "secrets", "default")
+    assert may("get", "secrets", "kube-public")
+    assert may("get", "configmaps", "kube-public")
+    assert may("create", "secrets", "kube-public")
+    assert not any(may(verb, "secrets", "kube-public") for verb in ("list", "watch", "delete"))

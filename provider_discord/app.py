@@ -16,7 +16,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from provider_discord.discord.guard import InvalidRequestGuard
 from provider_discord.discord.metrics import CallStatus, RetryReason
 from provider_discord.discord.routes import ROUTES
 from provider_discord.discord.snapshot import SnapshotCache
+from provider_discord.kinds.holds import Holds
 from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
 from provider_discord.kinds.session import DiscordSessions
 from provider_discord.kinds.siblings import Siblings
@@ -43,7 +44,7 @@ from provider_discord.kube.events import EventRecorder
 from provider_discord.kube.fence import Fence
 from provider_discord.kube.lease import LeaderElector
 from provider_discord.kube.reflector import Reflector
-from provider_discord.kube.resource import Resource
+from provider_discord.kube.resource import Key, Resource
 from provider_discord.kube.store import Store
 from provider_discord.kube.workqueue import Priority, WorkQueue
 from provider_discord.managed.announce import Announcer
@@ -55,6 +56,7 @@ from provider_discord.managed.reconciler import Reconciler
 from provider_discord.managed.references import ReferenceResolver
 from provider_discord.managed.tools import Tools
 from provider_discord.managed.usage import Usages
+from provider_discord.telemetry.hold import HoldInstruments
 from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
 from provider_discord.telemetry.logs import register_secret
 from provider_discord.telemetry.managed import ManagedInstruments
@@ -266,15 +268,27 @@ class App:
         announcer = Announcer(self._events, now=self._now, repeat_seconds=timings.event_repeat_seconds)
         claims = Claims()
         fenced = Fence(access, may_write=self.leads)
+        self._siblings = siblings = Siblings(stores)
+        self._holds = Holds(
+            siblings=siblings,
+            now=self._now,
+            wall=_wall,
+            timings=self._timings.kinds,
+            new_id=lambda: uuid.uuid4().hex[:8],
+        )
+        self._holds.links.wake = self._wake
+        self._holds.links.config = lambda name: self._stores[config_resource].get(Key("", name))
+        self._holds.links.recorder = self._events
+        self._holds.links.metrics = HoldInstruments(self.metrics)
         equipment = Equipment(
             now=self._now,
             wall=_wall,
             timings=self._timings.kinds,
-            siblings=Siblings(stores),
+            siblings=siblings,
             claims=claims,
             objects=access,
+            holds=self._holds,
         )
-        self._siblings = equipment.siblings
         kinds = {kind.resource: kind for kind in managed_kinds(equipment)}
         usages = Usages(
             access=fenced, resource=usage_resource, store=self._stores[usage_resource], stores=stores
@@ -381,6 +395,7 @@ class App:
         log.info("reconcile passes begin")
         self._born = _wall()
         self._sessions.look_anew()
+        self._holds.begin_anew()
         for reflector in self._reflectors:
             reflector.renew()
 
@@ -409,7 +424,13 @@ class App:
     def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:
         """Look at the objects that a refresh of a guild shows changed by somebody else."""
         assert self._controller is not None
-        for resource, key in self._siblings.affected(guild_id, change):
+        self._wake(self._siblings.affected(guild_id, change))
+        self._controller.parent_changed(guild_id)
+
+    def _wake(self, who: Iterable[tuple[Resource, Key]]) -> None:
+        """Look at objects now."""
+        assert self._controller is not None
+        for resource, key in who:
             self._controller.enqueue(resource, key, priority=Priority.RETRY)
 
     # Health (design: /livez this process, /readyz the caches, /healthz everything).

@@ -83,7 +83,12 @@ class Timings:
                 poll_jitter=jitter_percentage / 100,
                 config_poll_seconds=min(plain.managed.config_poll_seconds, poll_seconds),
             ),
-            kinds=replace(plain.kinds, poll_snapshot_age_seconds=poll_seconds, probe_seconds=poll_seconds),
+            kinds=replace(
+                plain.kinds,
+                poll_snapshot_age_seconds=poll_seconds,
+                probe_seconds=poll_seconds,
+                hold_window_seconds=1.5 * poll_seconds,
+            ),
         )
 
     def scaled(self, factor: float) -> Self:

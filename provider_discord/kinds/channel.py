@@ -18,6 +18,14 @@ from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissio
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import channel_plan, foresight
 from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
+from provider_discord.kinds.caution import (
+    check_creation,
+    considered,
+    fought_over,
+    left_alone,
+    put_back,
+    with_fights,
+)
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
 from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of
@@ -76,17 +84,23 @@ class ChannelExternal:
             try:
                 adopted = self._adopted(parameters, snapshot)
             except Blocked as refusal:
-                return Observation(exists=False, refusal=refusal)
+                return considered(visit, snapshot, Observation(exists=False, refusal=refusal))
             raw = None if adopted is None else snapshot.channels[adopted]
         if raw is None:
-            return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
+            why_not = self._why_not_create(mr, parameters, snapshot)
+            return considered(visit, snapshot, Observation(exists=False, refusal=why_not))
         self._check_type(parameters, raw)
+        alone = left_alone(visit)
         shown = visit.settled_status(channel_plan.status(raw, snapshot=snapshot), volatile=("lastMessageId",))
         if parameters is None or mr.deleting:
             plan = ChannelPlan(raw=raw)
         else:
             plan = self._plan(mr, parameters, raw, snapshot)
-        return Observation(
+        fought = fought_over(alone, plan.diffs)
+        if fought:
+            others = visit.parse(CHANNEL, ChannelParameters, leaving=alone)
+            plan = self._plan(mr, others, raw, snapshot)
+        found = Observation(
             exists=True,
             external_name=adopted,
             diff=plan.diffs,
@@ -98,6 +112,7 @@ class ChannelExternal:
             requeue_after_seconds=visit.second_look(guild_id, parameters.position if parameters else None),
             refusal=self._why_not_update(plan, snapshot),
         )
+        return with_fights(visit, considered(visit, snapshot, found), alone=alone, fought=fought)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
         """Create the channel with all that its manifest gives, in one call."""
@@ -106,6 +121,7 @@ class ChannelExternal:
         guild_id = visit.guild_id()
         parameters = visit.parse(CHANNEL, ChannelParameters)
         snapshot = visit.look(guild_id, decisive=True)
+        check_creation(visit, snapshot)
         self._adopted(parameters, snapshot, creating=True)
         body = channel_plan.create_body(parameters, snapshot=snapshot, bot_id=visit.bot_id)
         self._foresee(body, {}, snapshot)
@@ -160,7 +176,9 @@ class ChannelExternal:
             parameters = visit.parse(CHANNEL, ChannelParameters)
             remembered = mr.annotations.get(TAGS_ANNOTATION)
             change = Change(annotations=channel_plan.tags_memory(parameters, answer, remembered))
-        return with_order(change, visit, _ORDER, guild_id, object_id=channel_id, position=plan.position)
+        change = with_order(change, visit, _ORDER, guild_id, object_id=channel_id, position=plan.position)
+        put_back(visit, observation.diff)
+        return change
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
         """Delete the channel, unless something would be lost or the guild needs it."""

@@ -19,6 +19,14 @@ from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import is_owner
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, table
+from provider_discord.kinds.caution import (
+    considered,
+    fought_over,
+    left_alone,
+    put_back,
+    told,
+    with_fights,
+)
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.outcomes import camel, translated
 from provider_discord.kinds.session import DiscordSession
@@ -91,12 +99,15 @@ class GuildExternal:
         guild_id = adopted or mr.external_name or ""
         visit.check_allowed(guild_id)
         snapshot = visit.look(guild_id)
-        plan = self._plan(mr, parameters, snapshot)
+        plan, alone = self._plan(mr, parameters, snapshot), left_alone(visit)
+        fought = fought_over(alone, plan.diffs)
+        if fought:
+            plan = self._plan(mr, visit.parse(GUILD, GuildParameters, leaving=alone), snapshot)
         lacking = foresight.missing_for_guild_write(snapshot, plan.body) if plan.body else None
         if lacking is not None:
             visit.doubt_member(guild_id)
         shown = visit.settled_status(_status(snapshot), volatile=("memberCount", "premiumSubscriptionCount"))
-        return Observation(
+        found = Observation(
             exists=True,
             external_name=adopted,
             diff=plan.diffs,
@@ -109,6 +120,8 @@ class GuildExternal:
                 "guildName": str(snapshot.guild.get("name") or "").encode(),
             },
         )
+        found = told(visit, snapshot, considered(visit, snapshot, found))
+        return with_fights(visit, found, alone=alone, fought=fought)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
         """Refuse: observe either finds the guild or says what to do."""
@@ -128,6 +141,7 @@ class GuildExternal:
         annotations: dict[str, str | None] = {}
         if plan.body:
             answer = self._patch(guild_id, plan)
+            put_back(self._visit, observation.diff)
             if plan.sent_images:
                 annotations[IMAGES_ANNOTATION] = _image_memory(mr, plan, answer)
         if plan.waits_for and not plan.body:

@@ -13,6 +13,7 @@ from provider_discord.kinds.role import RoleConnector
 from provider_discord.kinds.visit import Equipment
 from provider_discord.kube.resource import Resource
 from provider_discord.managed.external import Connector, ManagedKind, ParentField, ReferenceField
+from provider_discord.managed.references import ReferenceResolver
 
 
 def resource_of(definition: KindDefinition) -> Resource:
@@ -49,7 +50,7 @@ def managed_kinds(equipment: Equipment) -> tuple[ManagedKind, ...]:
         ROLE.kind: RoleConnector(equipment),
     }
     targets = {definition.kind: resource_of(definition) for definition in MANAGED_KINDS}
-    return tuple(
+    kinds = tuple(
         ManagedKind(
             resource=targets[definition.kind],
             connector=connectors[definition.kind],
@@ -69,3 +70,9 @@ def managed_kinds(equipment: Equipment) -> tuple[ManagedKind, ...]:
         )
         for definition in MANAGED_KINDS
     )
+    references = {kind.resource: kind.references for kind in kinds}
+    resolver = ReferenceResolver(
+        kinds={kind.resource: kind for kind in kinds}, stores=equipment.siblings.stores
+    )
+    equipment.holds.links.resolve = lambda mr: resolver.resolve(mr, references[mr.resource])
+    return kinds

@@ -176,6 +176,8 @@ def position_diff(
         return None
     pending = what.pending(visit)
     keys = sort_keys(visit, snapshot.guild_id) | {object_id: position}
+    if visit.equipment.holds.peek(snapshot.guild_id) is not None:
+        keys = {**_without_dragged(visit, what, snapshot, keys), object_id: position}
     if pending.why_refused(object_id) is None:
         keys = pending.without_refused(keys)
     found = pending.look(
@@ -196,6 +198,20 @@ def position_diff(
 def sort_keys(visit: Visit, guild_id: str) -> dict[str, int]:
     """Return the sort keys of the guild's managed objects of this kind, by Discord id."""
     return visit.equipment.siblings.sort_keys(visit.mr.resource, guild_id)
+
+
+def _without_dragged(
+    visit: Visit, what: Orderly, snapshot: GuildSnapshot, keys: Mapping[str, int]
+) -> dict[str, int]:
+    """Return the sort keys without what somebody has moved: in a held guild that stays where it is.
+
+    What has another place now by its manifest finds it among those that stand right.
+    """
+    siblings = visit.equipment.siblings.of(visit.mr.resource, snapshot.guild_id)
+    settled = {one.external_name for one in siblings if one.settled}
+    unchanged = {object_id: key for object_id, key in keys.items() if object_id in settled}
+    dragged = what.moved(snapshot, unchanged)
+    return {object_id: key for object_id, key in keys.items() if object_id not in dragged}
 
 
 def with_order(
@@ -279,6 +295,9 @@ class _Batch:
         # The first look shows all that people did meanwhile; later ones have our own writes in addition, and what
         # Discord may have carried out of a request that it refused.
         snapshot = self._visit.look(self._guild_id, anew=self._requests == 0)
+        others = _without_dragged(self._visit, self._what, snapshot, keys)
+        if others != keys and self._visit.equipment.holds.ask(self._visit, snapshot) is not None:
+            keys = others
         entries = [entry.to_raw() for entry in self._what.plan(snapshot, keys)]
         if not entries or self._requests >= _MAX_REQUESTS:
             return False

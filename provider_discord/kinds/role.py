@@ -17,6 +17,14 @@ from provider_discord.discord import errors as discord
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, names, role_plan
 from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
+from provider_discord.kinds.caution import (
+    check_creation,
+    considered,
+    fought_over,
+    left_alone,
+    put_back,
+    with_fights,
+)
 from provider_discord.kinds.creation import Action, Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
@@ -75,16 +83,21 @@ class RoleExternal:
             try:
                 adopted = self._adopted(parameters, snapshot)
             except Blocked as refusal:
-                return Observation(exists=False, refusal=refusal)
+                return considered(visit, snapshot, Observation(exists=False, refusal=refusal))
             raw = None if adopted is None else snapshot.roles[adopted]
         if raw is None or (mr.deleting and raw.get("managed")):
-            return Observation(exists=False, refusal=self._why_not_create(mr, parameters, snapshot))
+            why_not = self._why_not_create(mr, parameters, snapshot)
+            return considered(visit, snapshot, Observation(exists=False, refusal=why_not))
+        alone = left_alone(visit)
         shown = visit.settled_status(role_plan.status(raw, guild_id=guild_id), volatile=())
         if parameters is None or mr.deleting:
             plan = RolePlan(raw=raw)
         else:
             plan = self._plan(mr, parameters, raw, snapshot)
-        return Observation(
+        fought = fought_over(alone, plan.diffs)
+        if fought:
+            plan = self._plan(mr, visit.parse(ROLE, RoleParameters, leaving=alone), raw, snapshot)
+        found = Observation(
             exists=True,
             external_name=adopted,
             diff=plan.diffs,
@@ -95,6 +108,7 @@ class RoleExternal:
             requeue_after_seconds=visit.second_look(guild_id, parameters.position if parameters else None),
             refusal=self._why_not_update(plan, snapshot),
         )
+        return with_fights(visit, considered(visit, snapshot, found), alone=alone, fought=fought)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
         """Create the role with all that its manifest gives, in one call."""
@@ -105,6 +119,7 @@ class RoleExternal:
         if mr.external_name in snapshot.roles:
             msg = f"role {mr.external_name} is there after all"
             raise Waiting(msg, retry_after=1.0, quiet=True)
+        check_creation(visit, snapshot)
         self._adopted(parameters, snapshot, creating=True)
         icon = self._icon(mr, parameters)
         body = role_plan.create_body(parameters, icon=icon)
@@ -150,7 +165,9 @@ class RoleExternal:
             if "icon" in plan.body:
                 icon = _image_memory(self._icon(mr, visit.parse(ROLE, RoleParameters)), answer)
             change = Change(annotations=icon)
-        return with_order(change, visit, _ORDER, guild_id, object_id=role_id, position=plan.position)
+        change = with_order(change, visit, _ORDER, guild_id, object_id=role_id, position=plan.position)
+        put_back(visit, observation.diff)
+        return change
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
         """Delete the role, unless members have it, or it is none that a bot may delete."""

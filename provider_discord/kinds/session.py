@@ -26,6 +26,7 @@ from provider_discord.discord.permissions import parse_names
 from provider_discord.discord.priority import Priority
 from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.kinds.guild_list import GuildList
+from provider_discord.kinds.hold import HoldRules
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.pending_order import PendingOrder
 from provider_discord.kinds.recent import Recent
@@ -74,6 +75,7 @@ class Rules:
         adoption: See ``Adoption``.
         allowed_guilds: Ids of the guilds that its objects may reach; None: all that the bot is in.
         audit_reason: Free text that goes into every audit log reason; "" for none.
+        hold: When to stop putting things back.
     """
 
     config: str
@@ -81,6 +83,7 @@ class Rules:
     adoption: Adoption = Adoption.REFUSE
     allowed_guilds: frozenset[str] | None = None
     audit_reason: str = ""
+    hold: HoldRules = field(default_factory=HoldRules)
 
     @classmethod
     def of(cls, config: Obj) -> Rules:
@@ -104,6 +107,7 @@ class Rules:
             adoption=adoption,
             allowed_guilds=None if guilds is None else frozenset(str(guild) for guild in guilds),
             audit_reason=" ".join(str(spec.get("auditLogReason") or "").split()),
+            hold=HoldRules.of(spec.get("hold")),
         )
 
 

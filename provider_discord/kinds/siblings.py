@@ -16,9 +16,12 @@ from typing import Any
 
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
+from provider_discord.kinds import fights
+from provider_discord.kinds.hold import Mark, mark_of
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
 from provider_discord.managed import meta
+from provider_discord.managed.resource import config_name_of, settled_generation_of, synced_generation_of
 
 INDEX = "kinds.guild"
 
@@ -38,6 +41,13 @@ class Sibling:
         owns: It may own an external name: it does not only observe.
         follows: It copies the overwrites of its parent (``syncPermissions``).
         parent_id: The parent that its status shows.
+        uid: Its UID.
+        config: The name of its ProviderConfig.
+        settled: Its manifest is the one that was true at Discord when last looked at, and it is not being deleted.
+        synced: It is Synced now.
+        writes: Its policies include Create or Update, and it is not paused.
+        held: The hold that its condition tells of; None: none.
+        release: The hold that its annotation releases, "" for none.
     """
 
     key: Key
@@ -49,6 +59,13 @@ class Sibling:
     owns: bool
     follows: bool
     parent_id: str | None
+    uid: str
+    config: str
+    settled: bool
+    synced: bool
+    writes: bool
+    held: Mark | None
+    release: str
 
 
 class Siblings:
@@ -67,6 +84,11 @@ class Siblings:
         self._sort_keys: dict[tuple[Resource, str], tuple[int, list[Key], dict[str, int]]] = {}
         for resource, store in self._stores.items():
             store.add_index(INDEX, partial(self._take, resource))
+
+    @property
+    def stores(self) -> Mapping[Resource, Store]:
+        """The store of each kind."""
+        return self._stores
 
     def of(self, resource: Resource, guild_id: str) -> list[Sibling]:
         """Return the objects of one kind in a guild."""
@@ -149,17 +171,27 @@ def sibling_of(obj: Obj) -> Sibling:
         policies = ["*"]
     position = wanted.get("position")
     is_guild = obj.get("kind") == "Guild"
+    deleting, paused = bool(metadata.get("deletionTimestamp")), annotations.get(meta.PAUSED) == "true"
+    generation = meta.generation_of(obj)
     return Sibling(
         key=key_of(obj),
         guild_id=str(external_name if is_guild else seen.get("guildId") or wanted.get("guildId") or ""),
         external_name=external_name if is_snowflake(external_name) else None,
         position=position if isinstance(position, int) and not isinstance(position, bool) else None,
-        movable=not metadata.get("deletionTimestamp")
-        and annotations.get(meta.PAUSED) != "true"
+        movable=not deleting
+        and not paused
         and ("*" in policies or "Update" in policies)
-        and seen.get("id") == external_name,
+        and seen.get("id") == external_name
+        and "position" not in fights.left_alone(obj),
         seniority=(str(metadata.get("creationTimestamp") or ""), str(metadata.get("uid") or "")),
         owns=set(policies) not in ({"Observe"}, {"Observe", "LateInitialize"}),
         follows=wanted.get("syncPermissions") is True,
         parent_id=seen.get("parentId") or None,
+        uid=str(metadata.get("uid") or ""),
+        config=config_name_of(obj),
+        settled=not deleting and settled_generation_of(obj) == generation != 0,
+        synced=synced_generation_of(obj) == generation != 0,
+        writes=not paused and not {"*", "Create", "Update"}.isdisjoint(policies),
+        held=mark_of(obj),
+        release=str(annotations.get(meta.RELEASE_HOLD) or ""),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from provider_discord.apis.errors import InvalidField
@@ -17,6 +17,7 @@ from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.options import CallOptions
 from provider_discord.discord.priority import Priority as CallPriority
 from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache
+from provider_discord.kinds.fights import Fights, without
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.session import Connection, DiscordSession, Rules, invite_link
 from provider_discord.kinds.siblings import Siblings
@@ -28,6 +29,9 @@ from provider_discord.managed.claims import Claims
 from provider_discord.managed.errors import Blocked, Waiting
 from provider_discord.managed.external import Attempt, PassContext
 from provider_discord.managed.resource import ManagedResource
+
+if TYPE_CHECKING:
+    from provider_discord.kinds.holds import Holds
 
 _PRIORITIES: Final = {
     Priority.CHANGE: CallPriority.USER,
@@ -58,6 +62,8 @@ class Equipment:
         siblings: The other objects of a guild.
         claims: Who claims which Discord id.
         objects: Reads ConfigMaps and Secrets, by name, for images.
+        holds: Which guilds are held.
+        fights: What was put back how often.
     """
 
     now: Callable[[], float]
@@ -66,6 +72,8 @@ class Equipment:
     siblings: Siblings
     claims: Claims
     objects: ObjectReader
+    holds: Holds
+    fights: Fights = field(default_factory=Fights)
 
 
 class Visit:
@@ -262,13 +270,20 @@ class Visit:
 
     # The object.
 
-    def parse(self, definition: KindDefinition, model: type[Model]) -> Model:
+    def parse(
+        self, definition: KindDefinition, model: type[Model], *, leaving: Collection[str] = ()
+    ) -> Model:
         """Return the object's parameters as their model.
+
+        Args:
+            definition: The object's kind.
+            model: Its model.
+            leaving: Fields to take for unmanaged.
 
         Raises:
             Blocked: A field is wrong.
         """
-        wanted: Mapping[str, Any] = self.mr.for_provider
+        wanted: Mapping[str, Any] = without(self.mr.for_provider, leaving)
         try:
             parameters = parse_parameters(definition, wanted)
         except InvalidField as error:

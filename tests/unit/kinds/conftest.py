@@ -16,6 +16,7 @@ from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.snapshot import SnapshotCache
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.discord.timings import DiscordTimings
+from provider_discord.kinds.holds import Holds
 from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
 from provider_discord.kinds.session import DiscordSession, DiscordSessions
 from provider_discord.kinds.siblings import Siblings
@@ -182,14 +183,25 @@ class World:
         self.hasty = True  # Jump ahead to when an object wants to be looked at again.
         self.timings = KindTimings()
         self.stores = {resource: Store() for resource in RESOURCES}
+        for store in self.stores.values():
+            store.replace_all([])
         self.objects = Objects()
+        siblings = Siblings(self.stores)
+        self.holds = Holds(
+            siblings=siblings,
+            now=self.now,
+            wall=self.wall,
+            timings=self.timings,
+            new_id=lambda: f"h{next(self.numbers)}",
+        )
         self.equipment = Equipment(
             now=self.now,
             wall=self.wall,
             timings=self.timings,
-            siblings=Siblings(self.stores),
+            siblings=siblings,
             claims=Claims(),
             objects=self.objects,
+            holds=self.holds,
         )
         self.kinds = {kind.resource: kind for kind in managed_kinds(self.equipment)}
         self.sessions = DiscordSessions(

@@ -1,0 +1,402 @@
+"""Holds of all guilds: who asks, who is told, and how a hold goes on in another process.
+
+Before an object whose manifest has not changed writes anything, it asks here. The guild is counted once for each
+reading of it (``census``), and the decision (``hold``) holds for all who look at the same reading. A hold stands in
+the conditions of the objects that it holds back and of the Guild, so a new process goes on with it; it is released
+by the annotation that these conditions name, on the Guild, or on the ProviderConfig where there is no Guild object.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from provider_discord.apis.kinds import GUILD, PROVIDER_CONFIG
+from provider_discord.discord.errors import DiscordError
+from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds.actors import actors_of
+from provider_discord.kinds.census import Census, Known, digest
+from provider_discord.kinds.hold import Cause, GuildWatch, Hold, incident_end, incident_id
+from provider_discord.kinds.recent import Recent
+from provider_discord.kinds.siblings import Sibling, Siblings
+from provider_discord.kinds.timings import KindTimings
+from provider_discord.kube.resource import Key, Obj, Resource
+from provider_discord.managed import meta
+from provider_discord.managed.announce import EventType, Recorder
+from provider_discord.managed.errors import Starting
+from provider_discord.managed.resource import ManagedResource
+
+if TYPE_CHECKING:
+    from provider_discord.kinds.visit import Visit
+
+_ASKS: Final = 3
+_log = structlog.get_logger()
+
+
+class HoldMetrics(Protocol):
+    """What is told to Prometheus; must not block or raise."""
+
+    def held(self, cause: str, *, guilds: int) -> None:
+        """Tell how many guilds are held for a cause."""
+
+    def hold_began(self, cause: str) -> None:
+        """Count a hold."""
+
+    def left_alone(self, kind: str) -> None:
+        """Count a field that is left alone after a fight."""
+
+
+class NoHoldMetrics:
+    """Tells nobody."""
+
+    def held(self, cause: str, *, guilds: int) -> None:
+        """Do nothing."""
+
+    def hold_began(self, cause: str) -> None:
+        """Do nothing."""
+
+    def left_alone(self, kind: str) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HoldLinks:
+    """What the holds need of the rest of the process; the composition root sets it.
+
+    Attributes:
+        wake: Looks at objects now.
+        config: Returns a ProviderConfig by name.
+        resolve: Puts ids in place of an object's references.
+        recorder: Takes events.
+        metrics: Takes numbers.
+    """
+
+    wake: Callable[[Iterable[tuple[Resource, Key]]], None] = lambda _who: None
+    config: Callable[[str], Obj | None] = lambda _name: None
+    resolve: Callable[[ManagedResource], ManagedResource] = lambda mr: mr
+    recorder: Recorder | None = None
+    metrics: HoldMetrics = field(default_factory=NoHoldMetrics)
+
+
+@dataclass(slots=True, eq=False)
+class _Guild:
+    """One guild's watch, and the lock under which it is counted: who asks meanwhile needs the answer anyway."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    watch: GuildWatch = field(default_factory=GuildWatch)
+
+
+class Holds:
+    """Every guild's hold. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        siblings: Siblings,
+        now: Callable[[], float],
+        wall: Callable[[], datetime],
+        timings: KindTimings,
+        new_id: Callable[[], str],
+    ) -> None:
+        """Make it; ``links`` are set afterwards.
+
+        Args:
+            siblings: The objects of every guild.
+            now: Monotonic clock.
+            wall: Wall clock (UTC).
+            timings: This room's constants.
+            new_id: Makes the id of a hold: lower-case letters and digits.
+        """
+        self.links = HoldLinks()
+        self._siblings = siblings
+        self._now = now
+        self._wall = wall
+        self._timings = timings
+        self._new_id = new_id
+        self._lock = threading.Lock()
+        self._guilds: dict[str, _Guild] = {}
+        self._known: Recent[Known] = Recent()
+        self._born = now()
+
+    # What a pass asks.
+
+    def ask(self, visit: Visit, snapshot: GuildSnapshot) -> Hold | None:
+        """Return the hold that keeps an object from writing what its manifest has said before; None: go on.
+
+        Args:
+            visit: The pass of an object of the guild that is about to write.
+            snapshot: What it decided by.
+
+        Raises:
+            Starting: Not every kind has been listed yet, so nobody can be counted.
+        """
+        if visit.rules.hold.disabled:
+            return None
+        self._check_synced()
+        guild = self._guild(snapshot.guild_id)
+        with guild.lock:
+            before = guild.watch.hold
+            self._bring_up_to_date(guild.watch, visit, snapshot)
+            after = guild.watch.hold
+            begins, guild.watch.untold = guild.watch.untold, False
+        self._follow(visit, snapshot.guild_id, before, after, begins=begins)
+        if begins:
+            self._name_actors(guild, visit, snapshot)
+            with guild.lock:
+                self._tell(visit, snapshot.guild_id, guild.watch.hold or after)
+        return after
+
+    def look(self, visit: Visit, snapshot: GuildSnapshot) -> Hold | None:
+        """Return the guild's hold for its own object, at every look; this is where one ends that nobody asks about.
+
+        Raises:
+            Starting: See ``ask``.
+        """
+        self._check_synced()
+        guild_id = snapshot.guild_id
+        guild = self._guild(guild_id)
+        with guild.lock:
+            self._recover(guild.watch, visit, guild_id)
+            idle = guild.watch.hold is None and not incident_end(snapshot.guild, wall=self._wall())
+        if idle or self.ask(visit, snapshot) is None:
+            return None
+        with guild.lock:
+            hold = guild.watch.hold
+            again = hold is not None and not hold.actors and hold.differing and guild.watch.asks < _ASKS
+        if again:
+            self._name_actors(guild, visit, snapshot)
+        return self.peek(guild_id)
+
+    def peek(self, guild_id: str) -> Hold | None:
+        """Return the hold as far as it is known, without counting."""
+        with self._lock:
+            guild = self._guilds.get(guild_id)
+        return guild.watch.hold if guild is not None else None
+
+    def noticed(self, mr: ManagedResource, guild_id: str) -> None:
+        """Take note that an object differs, whatever becomes of it."""
+        guild = self._guild(guild_id)
+        with guild.lock:
+            guild.watch.noticed(mr.uid, now=self._now())
+
+    def well(self, mr: ManagedResource, guild_id: str) -> None:
+        """Take note that an object is as its manifest says."""
+        self._known.put(mr.uid, Known(mr.generation, digest(mr.for_provider)))
+        guild = self._guild(guild_id)
+        ended = None
+        with guild.lock:
+            watch = guild.watch
+            watch.well(mr.uid)
+            if (
+                watch.hold is not None
+                and watch.hold.cause is Cause.MASS_DRIFT
+                and watch.counted
+                and not watch.roots
+            ):
+                ended = watch.hold
+                watch.end()
+        if ended is not None:
+            self._ended(guild_id, ended)
+
+    def begin_anew(self) -> None:
+        """Forget what is known: another copy of this program may have led meanwhile. The objects' conditions tell."""
+        with self._lock:
+            self._guilds.clear()
+            self._known = Recent()
+            self._born = self._now()
+
+    # Deciding.
+
+    def _check_synced(self) -> None:
+        """Wait for every list at first; a kind that can't be listed at all must not hold up the others for ever."""
+        missing = self._not_listed()
+        if missing and self._now() - self._born < self._timings.hold_start_seconds:
+            msg = f"waiting for the list of {missing[0]}"
+            raise Starting(msg)
+
+    def _not_listed(self) -> list[Resource]:
+        return [resource for resource, store in self._siblings.stores.items() if not store.has_synced]
+
+    def _guild(self, guild_id: str) -> _Guild:
+        with self._lock:
+            return self._guilds.setdefault(guild_id, _Guild())
+
+    def _bring_up_to_date(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
+        released = self._released(visit, snapshot.guild_id)
+        self._recover(watch, visit, snapshot.guild_id)
+        if watch.hold is not None and released(watch.hold.id):
+            self._count(watch, visit, snapshot)  # What differs now is what is released.
+            watch.release()
+        if watch.reading.get(visit.rules.config) == snapshot.taken_at and watch.hold is None:
+            return
+        if watch.reading.get(visit.rules.config) != snapshot.taken_at or not watch.counted:
+            self._count(watch, visit, snapshot)
+
+    def _count(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
+        released = self._released(visit, snapshot.guild_id)
+        incident = incident_end(snapshot.guild, wall=self._wall())
+        if incident is not None and released(incident_id(incident)):
+            incident = None
+        census = Census(
+            siblings=self._siblings,
+            resolve=self.links.resolve,
+            snapshot=snapshot,
+            bot_id=visit.bot_id,
+            config=visit.rules.config,
+            known=self._known,
+            released=released,
+        )
+        watch.count(
+            census.take(),
+            rules=visit.rules.hold,
+            now=self._now(),
+            wall=self._wall(),
+            window_seconds=self._timings.hold_window_seconds,
+            incident=incident,
+            complete=not self._not_listed(),
+            new_id=self._new_id,
+        )
+        watch.reading[visit.rules.config] = snapshot.taken_at
+
+    def _recover(self, watch: GuildWatch, visit: Visit, guild_id: str) -> None:
+        if watch.recovered:
+            return
+        marks = [one.held for _, one in self._objects(guild_id) if one.held is not None]
+        watch.recover(marks, released=self._released(visit, guild_id))
+        if watch.hold is not None:
+            _log.info(
+                "security: a hold goes on", guild=guild_id, hold=watch.hold.id, cause=watch.hold.cause.value
+            )
+            self._measure()
+
+    def _released(self, visit: Visit, guild_id: str) -> Callable[[str], bool]:
+        """Return what tells of a hold's id whether a human has released it."""
+        ids = {sibling.release for _, sibling in self._guild_objects(guild_id)}
+        config = self.links.config(visit.rules.config)
+        if config is not None:
+            ids.add(meta.annotations_of(config).get(meta.RELEASE_HOLD, ""))
+        return (ids - {""}).__contains__
+
+    def _objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
+        """Return the guild's objects, the Guild itself first."""
+        found = [
+            (resource, sibling)
+            for resource in self._siblings.stores
+            for sibling in self._siblings.of(resource, guild_id)
+        ]
+        return sorted(found, key=lambda one: one[0].kind != GUILD.kind)
+
+    def _guild_objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
+        return [
+            (resource, sibling)
+            for resource in self._siblings.stores
+            if resource.kind == GUILD.kind
+            for sibling in self._siblings.of(resource, guild_id)
+        ]
+
+    # Telling.
+
+    def way_out(self, visit: Visit, guild_id: str, hold: Hold) -> str:
+        """Return the command that releases a hold."""
+        said = f"{meta.RELEASE_HOLD}={hold.id} --overwrite"
+        for resource, sibling in self._guild_objects(guild_id):
+            return f"kubectl annotate {resource} {sibling.key.name} -n {sibling.key.namespace} {said}"
+        return f"kubectl annotate {PROVIDER_CONFIG.crd_name} {visit.rules.config} {said}"
+
+    def _follow(
+        self, visit: Visit, guild_id: str, before: Hold | None, after: Hold | None, *, begins: bool
+    ) -> None:
+        """Wake whom a change of the hold concerns."""
+        if before is not None and (after is None or after.id != before.id):
+            by_hand = self._released(visit, guild_id)(before.id)
+            self._ended(guild_id, before, by_hand=by_hand)
+        if begins and after is not None:
+            self.links.metrics.hold_began(after.cause.value)
+            self.links.wake([(resource, sibling.key) for resource, sibling in self._guild_objects(guild_id)])
+        if before != after:
+            self._measure()
+
+    def _ended(self, guild_id: str, hold: Hold, *, by_hand: bool = False) -> None:
+        why = "it was released" if by_hand else "nothing differs any more, or the incident is over"
+        _log.info("security: a hold is over", guild=guild_id, hold=hold.id, reason=why)
+        self._record(
+            guild_id,
+            "",
+            EventType.NORMAL,
+            "HoldReleased",
+            f"{hold.mark} is over: {why}; drift is put back again",
+        )
+        self.links.wake([(resource, sibling.key) for resource, sibling in self._objects(guild_id)])
+        self._measure()
+
+    def _tell(self, visit: Visit, guild_id: str, hold: Hold | None) -> None:
+        if hold is None:
+            return
+        _log.warning(
+            "security: unexpected actor or change, nothing is put back until the hold is released",
+            guild=guild_id,
+            hold=hold.id,
+            cause=hold.cause.value,
+            differing=hold.differing,
+            vanished=hold.vanished,
+            objects=hold.total,
+            actors=hold.actors or None,
+        )
+        said = f"{described(hold)}; {self.way_out(visit, guild_id, hold)}"
+        self._record(guild_id, visit.rules.config, EventType.WARNING, "Held", said)
+
+    def _record(self, guild_id: str, config: str, type_: EventType, reason: str, message: str) -> None:
+        """Record an event about the Guild objects, or where there are none, the ProviderConfig."""
+        recorder = self.links.recorder
+        if recorder is None:
+            return
+        about = [
+            self._siblings.stores[resource].get(one.key) for resource, one in self._guild_objects(guild_id)
+        ]
+        if not about and config:
+            about = [self.links.config(config)]
+        for obj in about:
+            if obj is not None:
+                recorder.event(obj, type_, reason, message)
+
+    def _name_actors(self, guild: _Guild, visit: Visit, snapshot: GuildSnapshot) -> None:
+        """Ask the audit log, a few times a hold at most, and outside the lock: others need not wait for it."""
+        with guild.lock:
+            hold, names = guild.watch.hold, guild.watch.names
+            if hold is None or not names:
+                return
+            guild.watch.asks += 1
+        lately = timedelta(seconds=2 * self._timings.hold_window_seconds + self._timings.audit_skew_seconds)
+        try:
+            actors = actors_of(visit, snapshot, targets=names, since=hold.since - lately)
+        except DiscordError as error:
+            _log.info("could not ask who changed the guild", guild=snapshot.guild_id, cause=str(error))
+            return
+        with guild.lock:
+            now = guild.watch.hold
+            if now is not None and now.id == hold.id:
+                guild.watch.hold = replace(now, actors=actors)
+
+    def _measure(self) -> None:
+        with self._lock:
+            held = [guild.watch.hold for guild in self._guilds.values()]
+        counts = Counter(hold.cause for hold in held if hold is not None)
+        for cause in Cause:
+            self.links.metrics.held(cause.value, guilds=counts[cause])
+
+
+def described(hold: Hold) -> str:
+    """Say what a hold is about, for the Guild's condition."""
+    what = f"{hold.differing} of the guild's {hold.total} objects differ at Discord though their manifests did not change"
+    gone = f" ({hold.vanished} of them are gone)" if hold.vanished else ""
+    by = f", changed by {hold.actors}" if hold.actors else ""
+    if hold.cause is Cause.INCIDENT:
+        end = meta.to_rfc3339(hold.until) if hold.until is not None else "they end"
+        return f"{hold.mark}: Discord's incident actions are active until {end}; {what}{gone}{by}; only changed manifests are applied"
+    return f"{hold.mark}: {what}{gone}{by}; only changed manifests are applied, until nothing differs any more or the hold is released"

@@ -97,6 +97,23 @@ def _finite(text: str | None) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The place of somebody who was told to come back.
+
+    Attributes:
+        until: When.
+        lapses_at: Who comes later than this begins anew.
+        number: Of the ticket that was given up.
+        arrived_at: Its arrival, so that who comes again and again ages as who waits does.
+    """
+
+    until: float
+    lapses_at: float
+    number: int
+    arrived_at: float
+
+
 class BucketKind(Enum):
     """How requests come back."""
 
@@ -133,7 +150,7 @@ class Bucket:
         self.epoch = 0
         self.queues: dict[Priority, list[Ticket]] = {priority: [] for priority in Priority}
         self.members: set[tuple[str, str]] = set()
-        self.booked: dict[Hashable, float] = {}
+        self.booked: dict[Hashable, Booking] = {}
         self._clock = clock
         self._margin = timings.reset_margin_seconds
         self._concurrency = timings.unlimited_concurrency
@@ -169,8 +186,10 @@ class Bucket:
                 ahead += len(queue)
             elif priority is mine:
                 ahead += bisect.bisect_left(queue, ticket.number, key=lambda waiting: waiting.number)
-        self.booked = {who: until for who, until in self.booked.items() if until > now}
-        return ahead + sum(1 for who in self.booked if who != ticket.demand.identity)
+        self.booked = {who: booking for who, booking in self.booked.items() if booking.lapses_at > now}
+        return ahead + sum(
+            1 for who, booking in self.booked.items() if booking.until > now and who != ticket.demand.identity
+        )
 
     # Tokens
 

@@ -24,7 +24,7 @@ import itertools
 import math
 from collections.abc import Mapping
 
-from .bucket import Bucket, RateHeaders
+from .bucket import Booking, Bucket, RateHeaders
 from .errors import Scope
 from .global_limit import GlobalLimit
 from .parking import Parked, Parking
@@ -48,7 +48,7 @@ class Limiter:
         self._assigned: dict[tuple[str, str], Bucket] = {}
         self._waiting: set[Bucket] = set()
         self._in_flight: set[Ticket] = set()
-        self._oldest: list[tuple[int, Ticket]] = []
+        self._oldest: list[tuple[int, int, Ticket]] = []
         self._queued = 0
         self._urgent = 0
         self._parking = Parking()
@@ -87,16 +87,18 @@ class Limiter:
     def submit(self, demand: Demand, now: float) -> Ticket:
         """Queue a demand. Call ``pump`` next."""
         bucket = self._assign(demand.route, demand.major)
-        if demand.identity is not None:
-            bucket.booked.pop(demand.identity, None)
-        ticket = Ticket(demand, next(self._numbers), now, bucket)
+        booking = None if demand.identity is None else bucket.booked.pop(demand.identity, None)
+        if booking is not None and now <= booking.lapses_at:
+            ticket = Ticket(demand, booking.number, booking.arrived_at, bucket)
+        else:
+            ticket = Ticket(demand, next(self._numbers), now, bucket)
         self._enqueue(ticket)
         return ticket
 
     def pump(self, now: float) -> list[Ticket]:
         """Grant what can be granted now, best first; the caller sends it."""
         self._sweep(now)
-        while self._oldest and self._oldest[0][1].state is not TicketState.WAITING:
+        while self._oldest and self._oldest[0][-1].state is not TicketState.WAITING:
             heapq.heappop(self._oldest)
         granted: list[Ticket] = []
         if self._held_up(now):
@@ -122,7 +124,7 @@ class Limiter:
         instants = [] if over_all is None else [over_all]
         if self._held_up(now):  # whatever the buckets may do before
             if self._oldest and self._global.room(now):
-                instants.append(self._oldest[0][1].arrived_at + self._timings.ageing_seconds)
+                instants.append(self._oldest[0][-1].arrived_at + self._timings.ageing_seconds)
             return min(instants, default=None)
         for bucket in self._waiting:
             for need in (1, 2):
@@ -153,11 +155,17 @@ class Limiter:
             best = Estimate(over_all, Scope.GLOBAL)
         return best
 
-    def book(self, demand: Demand, until: float) -> None:
-        """Somebody was told to come back then: count it as ahead of who asks meanwhile, so that turns spread."""
+    def book(self, ticket: Ticket, until: float) -> None:
+        """Somebody was told to come back then: count it as ahead of who asks meanwhile, and keep its place."""
+        demand = ticket.demand
         bucket = self._assigned.get((demand.route, demand.major))
         if bucket is not None and demand.identity is not None:
-            bucket.booked[demand.identity] = until
+            bucket.booked[demand.identity] = Booking(
+                until=until,
+                lapses_at=until + self._timings.ageing_seconds,
+                number=ticket.number,
+                arrived_at=ticket.arrived_at,
+            )
 
     def cancel(self, ticket: Ticket, now: float) -> None:
         """Leave the queue, or give back an unused grant: nothing was sent. Does nothing for a done ticket."""
@@ -226,7 +234,7 @@ class Limiter:
             return True
         if self._urgent or self._global.room(now, Priority.POLL):
             return False
-        return not self._oldest or self._ages(self._oldest[0][1], now) == 0
+        return not self._oldest or self._ages(self._oldest[0][-1], now) == 0
 
     def _first_in_line(self, now: float, granted: list[Ticket]) -> bool:
         """Grant to who came first while all who wait are polls, so that hundreds of buckets are not looked at for one.
@@ -235,7 +243,7 @@ class Limiter:
             Whether nothing more can be granted; else the first in line has to wait for something of his own.
         """
         while self._oldest and not self._held_up(now):
-            ticket = self._oldest[0][1]
+            ticket = self._oldest[0][-1]
             if ticket.state is TicketState.WAITING:
                 best = self._candidate(ticket.bucket, now)
                 if best is None or best[2] is not ticket:
@@ -294,7 +302,7 @@ class Limiter:
     def _enqueue(self, ticket: Ticket) -> None:
         self._queued += 1
         self._urgent += ticket.demand.priority < Priority.POLL
-        heapq.heappush(self._oldest, (ticket.number, ticket))
+        heapq.heappush(self._oldest, (ticket.number, id(ticket), ticket))
         ticket.bucket.push(ticket)
         self._waiting.add(ticket.bucket)
 

@@ -159,7 +159,7 @@ class Turns:
         estimate = self._limiter.estimate(ticket, now)
         retry_after = max(estimate.seconds, _SHORTEST_RETRY_SECONDS)
         self._limiter.cancel(ticket, now)
-        self._limiter.book(ticket.demand, now + retry_after)
+        self._limiter.book(ticket, now + retry_after)
         raise RateLimited(
             retry_after=retry_after,
             scope=estimate.scope,

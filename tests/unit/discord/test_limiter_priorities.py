@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from provider_discord.discord.priority import Priority
-from provider_discord.discord.tickets import Demand, Ticket
+from provider_discord.discord.tickets import Demand, Ticket, TicketState
 from provider_discord.discord.timings import DiscordTimings
 from tests.unit.discord.limiter_world import (
     ROLE,
@@ -74,9 +74,43 @@ def test_who_is_told_to_come_back_gets_a_turn_of_its_own() -> None:
         ticket = world.limiter.submit(demand, world.now)
         wait = world.limiter.estimate(ticket, world.now).seconds
         world.limiter.cancel(ticket, world.now)
-        world.limiter.book(demand, world.now + wait)
+        world.limiter.book(ticket, world.now + wait)
         waits.append(wait)
     assert Counter(round(wait / 10.0) for wait in waits) == {1: 5, 2: 5, 3: 5, 4: 5}
     repeated = replace(Demand(ROLE, "1"), identity=19)
     ticket = world.limiter.submit(repeated, world.now)
     assert world.limiter.estimate(ticket, world.now).seconds == pytest.approx(waits[-1])
+
+
+def test_who_is_told_to_come_back_grows_older_meanwhile() -> None:
+    """Nobody waits longer than a second at a time, so ageing must count the time between, or polls would starve."""
+    world = World(
+        Server(make=lambda _: FixedWindow(1, 1.0)),
+        latency=lambda: 0.01,
+        timings=DiscordTimings(ageing_seconds=10.0),
+    )
+    for n in range(400):
+        demand = Demand(ROLE, "1", priority=Priority.USER)
+        world.at(1_000.0 + n * 0.5, lambda demand=demand: world.submit(demand))  # type: ignore[misc]
+    poll = Demand(ROLE, "1", priority=Priority.POLL, identity="the poll")
+    tries: list[Ticket] = []
+
+    def come() -> None:
+        ticket = world.submit(poll)
+        tries.append(ticket)
+
+        def leave() -> None:
+            if ticket.state is TicketState.WAITING:
+                until = world.now + 1.0
+                world.limiter.cancel(ticket, world.now)
+                world.limiter.book(ticket, until)
+                world.at(until, come)
+
+        world.at(world.now + 1.0, leave)
+
+    world.at(1_005.0, come)
+    world.run(150.0)
+    assert tries[-1] in world.done
+    assert world.done[tries[-1]] <= 1_005.0 + 2 * 10.0 + 25.0, (
+        "two classes up, then behind who was there before"
+    )

@@ -56,8 +56,8 @@ from provider_discord.managed.reconciler import Reconciler
 from provider_discord.managed.references import ReferenceResolver
 from provider_discord.managed.tools import Tools
 from provider_discord.managed.usage import Usages
-from provider_discord.telemetry.hold import HoldInstruments
 from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
+from provider_discord.telemetry.hold import HoldInstruments
 from provider_discord.telemetry.logs import register_secret
 from provider_discord.telemetry.managed import ManagedInstruments
 from provider_discord.telemetry.memory import MemoryReports
@@ -69,6 +69,8 @@ __all__ = ["App", "AppConfig", "StartError", "in_cluster"]
 
 USER_AGENT: Final = f"DiscordBot (https://github.com/rossigee/provider-discord, {__version__})"
 _NAME: Final = "provider-discord"
+_STOP_SECONDS: Final = 2.0
+"""For the reflectors, all together: they hold nothing that could be lost."""
 _OTHER_CONNECTIONS: Final = 6
 """To the API server, beside one for each worker and watch: events, lease, and some air."""
 
@@ -145,6 +147,8 @@ class App:
         self._rand = random.SystemRandom().random
         self._born = _wall()
         self._controller: Controller | None = None
+        self._stopped = threading.Event()
+        """Passes have had their time to finish: nothing begins any more."""
 
         resources = (resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE), *RESOURCES)
         self.metrics = Metrics(version=__version__)
@@ -376,6 +380,8 @@ class App:
 
     def leads(self) -> bool:
         """Tell whether this process may write now."""
+        if self._stopped.is_set():
+            return False
         return self._elector is None or self._elector.holds(lease_clock())
 
     def _start(self) -> None:
@@ -400,16 +406,19 @@ class App:
             reflector.renew()
 
     def _stop(self) -> None:
-        """Let passes finish, then give everything back; in the reverse order of the start."""
+        """Let passes finish, then give everything back, the lease first: another copy waits for it."""
         assert self._controller is not None
         self._memory.stop()
-        self._controller.stop()
+        finished = self._controller.stop()
+        self._stopped.set()
         self._sessions.close_all()
-        for reflector in self._reflectors:
-            reflector.stop()
         if self._elector is not None:
-            self._elector.stop()
+            self._elector.stop(release=finished)
         self._events.stop()
+        for reflector in self._reflectors:
+            reflector.stop(0)  # All at once: an API server that hangs must not hold up one after the other.
+        for reflector in self._reflectors:
+            reflector.stop(_STOP_SECONDS / len(self._reflectors))
         for server in self._servers:
             server.stop()
         self._access.close()

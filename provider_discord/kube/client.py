@@ -324,6 +324,8 @@ class KubeClient:
             retry_after=_seconds(response.headers.get("Retry-After")),
             request=request,
         )
+        if refusal.retry_after is not None:
+            refusal.retry_after = min(refusal.retry_after, self._timings.retry_after_max_seconds)
         if isinstance(refusal, Unauthorized):
             self._credentials.rejected()
         raise refusal

@@ -108,9 +108,8 @@ class Definitions:
         """
         try:
             definition = self._access.get(DEFINITIONS, Key("", str(resource)))
-        except NotFound:
-            return True
-        except Forbidden:
+        except (Forbidden, NotFound):
+            # Not found: it has gone, or the kind is served without a CRD that we can see (kcp binds kinds so).
             return self._ending_by_discovery(resource)
         return bool(definition["metadata"].get("deletionTimestamp"))
 

@@ -231,6 +231,7 @@ class LeaderElector:
         """The term that `on_started` has returned for."""
         self._said = ""
         self._stopping = threading.Event()
+        self._may_release = True
         self._thread = threading.Thread(target=self._run, name="leader-elector", daemon=True)
 
     def holds(self, now: float) -> bool:
@@ -247,8 +248,15 @@ class LeaderElector:
         self._show()
         self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
-        """Stop leading and give the lease away. Everything that only a leader may do must have ended before."""
+    def stop(self, timeout: float = 5.0, *, release: bool = True) -> None:
+        """Stop leading, and give the lease away.
+
+        Args:
+            timeout: seconds to wait for the API server.
+            release: False when something that only a leader may do has not ended: the lease then runs out by itself,
+                and nobody else begins before that.
+        """
+        self._may_release = release
         self._stopping.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
@@ -328,6 +336,9 @@ class LeaderElector:
         lease = self._core.release(wall=self._wall())
         self._announce()
         if lease is None:
+            return
+        if not self._may_release:
+            self._log.warning("the lease is left to run out by itself: something may still be under way")
             return
         try:
             self._access.replace(LEASES, lease)

@@ -381,7 +381,8 @@ class Reflector:
         wait = self._backoff.next(
             maximum=self._timings.reflector_missing_backoff_max_seconds if self._missing else None
         )
-        return max(wait, error.retry_after or 0.0)
+        asked = min(error.retry_after or 0.0, self._timings.retry_after_max_seconds)
+        return max(wait, asked)
 
     def _note(self, error: KubeError | None) -> None:
         self._last_error = error

@@ -25,6 +25,8 @@ TRANSPORT_ERRORS = (urllib3.exceptions.HTTPError, ApiException, OSError)
 """What `ApiClient.call_api` and reading its answer raise when there is no answer, or no end of it."""
 
 _READ_SIZE = 65_536
+_LINE_LIMIT = 64 * 1024 * 1024
+"""No object is larger than a few MiB (etcd's limit); whoever sends so much without an end sends no events."""
 
 
 class HttpWatch:
@@ -84,6 +86,9 @@ class HttpWatch:
                 if line.strip():
                     yield line
             del buffer[:start]
+            if len(buffer) > _LINE_LIMIT:
+                msg = f"{self._request}: an event of more than {_LINE_LIMIT} bytes"
+                raise MalformedResponse(msg)
 
     def _event(self, line: bytes) -> Event:
         answer = decode(line, self._request)

@@ -18,6 +18,8 @@ class KubeTimings:
     connect_timeout_seconds: float = 5.0
     request_timeout_seconds: float = 30.0
     """Silence after which an ordinary call counts as failed."""
+    retry_after_max_seconds: float = 60.0
+    """A server that asks for more patience (a proxy gone mad: a day) is asked again after this."""
     lease_request_timeout_seconds: float = 10.0
     """The same for the lease's calls: several must fit into the renew deadline."""
 

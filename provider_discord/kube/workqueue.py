@@ -31,6 +31,9 @@ __all__ = ["Priority", "QueueMetrics", "Taken", "Work", "WorkQueue", "WorkQueueC
 
 K = TypeVar("K", bound=Hashable)
 
+_STALE_ENTRIES = 1000
+"""Beyond so many (and as many as there are keys) a heap is rid of what no longer counts."""
+
 
 class Priority(IntEnum):
     """Why a key is in the queue; lower is more urgent."""
@@ -177,6 +180,10 @@ class WorkQueueCore(Generic[K]):
         self._items[key] = item
         if key not in self._processing:
             heapq.heappush(self._delayed, (item.due, next(self._sequence), key, item))
+            if len(self._delayed) > 2 * len(self._items) + _STALE_ENTRIES:
+                # A key that is worked on often and polled rarely leaves a stale entry behind each time.
+                self._delayed = [e for e in self._delayed if self._items.get(e[2]) is e[3] and not e[3].ready]
+                heapq.heapify(self._delayed)
 
     def _head(self, heap: list[tuple[float, int, K, _Item]]) -> tuple[float, int] | None:
         while heap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -354,6 +355,15 @@ ERRORS = {
         headers={"Retry-After": "3"},
         retry_after=3.0,
     ),
+    "patience without measure": ErrorCase(
+        "A proxy that asks for a day must not get it.",
+        503,
+        status("ServiceUnavailable", "down"),
+        errors.ServerError,
+        "down",
+        headers={"Retry-After": "86400"},
+        retry_after=60.0,
+    ),
     "patience by details": ErrorCase(
         "Also said in the Status.",
         429,
@@ -650,6 +660,22 @@ def test_a_line_that_is_no_event(line: bytes, client: KubeClient, server: FakeAp
 
     server.reply = reply
     with pytest.raises(errors.MalformedResponse):
+        list(watch(client))
+
+
+def test_a_line_without_end_does_not_fill_the_memory(
+    client: KubeClient, server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provider_discord.kube.response._LINE_LIMIT", 100_000)
+
+    def reply(handler: Handler, _: Request) -> None:
+        handler.begin_stream()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.chunk(b"x" * 65_536)
+
+    server.reply = reply
+    with pytest.raises(errors.MalformedResponse, match="more than 100000 bytes"):
         list(watch(client))
 
 

@@ -112,7 +112,8 @@ class Ending:
     [
         Ending("it stands", crd(), frozenset(), expected=False),
         Ending("it is being deleted", crd(going=True), frozenset({"create"}), expected=True),
-        Ending("it is gone, and its objects with it", NOT_THERE, frozenset({"create"}), expected=True),
+        Ending("it is gone, and its objects with it", NOT_THERE, NOT_THERE, expected=True),
+        Ending("the kind is served without it", NOT_THERE, frozenset({"create"}), expected=False),
         Ending(
             "it may not be read; objects can be created", FORBIDDEN, frozenset({"create"}), expected=False
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -396,6 +397,23 @@ def test_nobody_acts_before_what_begins_a_term_is_done() -> None:
     elected.time += 2
     elected.round()
     assert elected.told == [("started", False)], "a renewal begins nothing"
+
+
+@pytest.mark.parametrize(
+    ("release", "holder", "reason"),
+    [(True, "", "the next one need not wait"), (False, "me", "a request may still be under way")],
+)
+def test_what_becomes_of_the_lease_at_the_end(*, release: bool, holder: str, reason: str) -> None:
+    elected = Elected()
+    elected.elector.start()
+    deadline = time.monotonic() + 5
+    while not elected.holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    elected.elector.stop(release=release)
+    assert not elected.holds()
+    assert elected.leases.lease is not None
+    assert elected.leases.lease["spec"]["holderIdentity"] == holder, reason
 
 
 def test_who_slept_over_the_deadline_begins_a_new_term() -> None:

@@ -420,6 +420,14 @@ def test_a_server_that_says_when_to_come_back_is_obeyed(setup: Setup) -> None:
     assert time.monotonic() - began >= 0.6
 
 
+def test_patience_has_an_end(setup: Setup) -> None:
+    # Within the stream, where no header tells.
+    setup.reflector._timings = replace(TIMINGS, retry_after_max_seconds=0.2)
+    setup.server.list_errors = [errors.TooManyRequests(status=429, message="come back", retry_after=86400.0)]
+    setup.reflector.start()
+    setup.server.next_watch()
+
+
 def test_an_empty_list_takes_everything_away_and_the_next_one_brings_it_back(setup: Setup) -> None:
     # Of a broken proxy, or of an etcd that lost its data. The store believes it; that nothing follows from it at
     # Discord is the reconciler's part.

@@ -529,3 +529,17 @@ def test_metrics_are_told() -> None:
     assert queue.failures("b") == 1
     queue.forget("b")
     assert queue.failures("b") == 0
+
+
+def test_a_key_that_is_changed_often_and_polled_rarely_leaves_nothing_behind() -> None:
+    """Each pass schedules a poll that the next change makes pointless."""
+    core = make()
+    core.add("other", now=0.0, priority=Priority.POLL, delay=50.0)
+    for second in range(20_000):
+        core.add("a", now=float(second), priority=Priority.CHANGE)
+        while (taken := core.get(now=float(second))) is not None:
+            core.add(taken.key, now=float(second), priority=Priority.POLL, delay=86_400.0)
+            core.done(taken.key)
+    assert sum(len(heap) for heap in (core._delayed, core._urgent, core._polls)) < 3000
+    assert core.next_due() == 50.0 + 86_400.0
+    assert len(core) == 2

@@ -1,0 +1,377 @@
+"""Every command of the runbooks does what the runbook says, typed just as it is printed.
+
+The chart is installed by helm, the provider runs with the arguments of the installed Deployment and the rights of
+its ServiceAccount, and a shell types the document, fence by fence. There is no kubelet: a Pod object stands for the
+Deployment's pod, and what only a kubelet can do is checked by its parts (see `runbook`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from controlplane import ControlPlane, Tool, ensure
+
+from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
+from tests.conftest import require_tools
+from tests.e2e.conftest import TIME_SCALE, Provider, eventually, is_true
+from tests.operations.runbook import Command, Fence, How, fences, table
+
+ROOT: Final = Path(__file__).parents[2]
+RUNBOOKS: Final = ROOT / "docs" / "operations" / "runbooks.md"
+CHART: Final = ROOT / "chart" / "provider-discord"
+IMAGE: Final = ROOT / "package" / "image" / "Dockerfile"
+ACCOUNT: Final = "system:serviceaccount:crossplane-system:provider-discord"
+TOKEN: Final = "first-token-of-the-bot"
+KINDS: Final = ("guild", "role", "channel")
+RESTORE_OBJECTIVE_SECONDS: Final = 45 * 60
+
+Obj = dict[str, Any]
+FENCES: Final = tuple(fences(RUNBOOKS))
+RECOVERY: Final = ("Back up", "Restore a lost cluster", "Remove the provider")
+
+
+def test_no_command_is_unaccounted_for() -> None:
+    appendix = RUNBOOKS.read_text(encoding="utf-8").partition(
+        "## Appendix: what was done with each command\n\n"
+    )[2]
+    assert appendix == table(command for fence in FENCES for command in fence.commands), (
+        "the appendix is stale; write it anew with `python -m tests.operations.runbook`"
+    )
+
+
+def test_every_alert_has_a_section() -> None:
+    rules = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    headings = set(re.findall(r"^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE))
+    assert alerts
+    assert {rule["alert"] for rule in alerts} <= headings
+    for rule in alerts:
+        url = rule["annotations"]["runbook_url"]
+        assert url.endswith(f"docs/operations/runbooks.md#{rule['alert'].lower()}"), url
+
+
+def test_links_lead_somewhere() -> None:
+    """Within the document, to files, and to headings of other documents."""
+    text = RUNBOOKS.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        document = (RUNBOOKS.parent / name).resolve() if name else RUNBOOKS
+        assert document.is_file(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in anchors, target
+
+
+class Site:
+    """A cluster with the chart in it, as an operator sees it from their shell."""
+
+    def __init__(self, *, control_plane: ControlPlane, simulator: SimulatorServer, folder: Path) -> None:
+        self.control_plane = control_plane
+        self.simulator = simulator
+        self.folder = folder
+        self.provider: Provider | None = None
+        folder.mkdir(exist_ok=True)
+        (folder / "chart").symlink_to(CHART.parent)
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, path in ensure([Tool.KUBECTL, Tool.HELM]).items():
+            (programs / name.value).symlink_to(path)
+        script = programs / "provider-discord"
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m provider_discord "$@"\n')
+        script.chmod(0o755)
+
+    def type(self, script: str, *, typed: str = "") -> str:
+        """Type lines into a shell; fail if one of them fails. `typed` is what is typed when something is read."""
+        port = self.provider.port if self.provider else 0
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script.replace("localhost:8080", f"localhost:{port}")],
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+            cwd=self.folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("HELM_")},
+                "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "KUBECONFIG": str(self.control_plane.kubeconfig),
+                "KUBERC": "off",
+            },
+        )
+        assert ran.returncode == 0, (
+            f"{script}\n--- said\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}\n{self.log}"
+        )
+        return ran.stdout + ran.stderr
+
+    @property
+    def log(self) -> str:
+        return self.provider.log[-3000:] if self.provider else ""
+
+    def run_provider(self) -> None:
+        """Start the provider as the installed Deployment would."""
+        deployment = json.loads(
+            self.type("kubectl get deployment -n crossplane-system provider-discord -o json")
+        )
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        assert container["name"] == "provider"
+        arguments = list(container["args"])
+        assert arguments.pop(0) == "run"
+        # What a pod has by itself, and what it must not share with its neighbours here.
+        arguments += ["--leader-election-namespace", "crossplane-system", "--pod-name", "provider-discord-0"]
+        account = self.control_plane.kubeconfig_for(
+            ACCOUNT,
+            groups=[
+                "system:serviceaccounts",
+                "system:serviceaccounts:crossplane-system",
+                "system:authenticated",
+            ],
+        )
+        self.provider = Provider(kubeconfig=account, folder=self.folder, arguments=arguments)
+        self.provider.start()
+
+    def make_pod(self) -> None:
+        """Make the pod that a ReplicaSet would make."""
+        deployment = json.loads(
+            self.type("kubectl get deployment -n crossplane-system provider-discord -o json")
+        )
+        template = deployment["spec"]["template"]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                **template["metadata"],
+                "name": "provider-discord-0",
+                "namespace": "crossplane-system",
+            },
+            # Nobody runs the controllers that would make accounts' tokens available.
+            "spec": {**template["spec"], "automountServiceAccountToken": False},
+        }
+        self.control_plane.kubectl("apply", "-f", "-", input=json.dumps(pod))
+
+    def objects(self) -> list[Obj]:
+        items: list[Obj] = []
+        for kind in KINDS:
+            path = f"/apis/{kind}.discord.crossplane.io/v1alpha1/{kind}s"
+            items += self.control_plane.request("GET", path)["items"]
+        return items
+
+    def until_true(self, count: int, seconds: float = 14) -> None:
+        eventually(
+            lambda: sum(is_true(obj) for obj in self.objects()) == count,
+            f"{count} objects to be true",
+            seconds=seconds,
+            explain=lambda: json.dumps([obj.get("status") for obj in self.objects()])[-3000:] + self.log,
+        )
+
+    def close(self) -> None:
+        if self.provider:
+            self.provider.end()
+
+
+COMMUNITY: Final = """
+apiVersion: discord.crossplane.io/v1alpha1
+kind: ProviderConfig
+metadata: {name: default}
+spec:
+  baseURL: BASE_URL
+  credentials:
+    source: Secret
+    secretRef: {namespace: crossplane-system, name: discord-credentials, key: token}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: discord}
+---
+apiVersion: guild.discord.crossplane.io/v1alpha1
+kind: Guild
+metadata: {name: my-guild, namespace: discord}
+spec: {forProvider: {name: My Guild, verificationLevel: medium}}
+---
+apiVersion: channel.discord.crossplane.io/v1alpha1
+kind: Channel
+metadata: {name: general, namespace: discord}
+spec: {forProvider: {guildIdRef: {name: my-guild}, name: general, type: text, topic: Say hello.}}
+---
+apiVersion: role.discord.crossplane.io/v1alpha1
+kind: Role
+metadata: {name: organiser, namespace: discord}
+spec: {forProvider: {guildIdRef: {name: my-guild}, name: Organiser, hoist: true}}
+"""
+OBJECTS: Final = 3
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorServer]:
+    config = SimulatorConfig(token=TOKEN, guild_name="My Guild", limits=LimitsConfig(mode=Mode.OFF))
+    with SimulatorServer(config) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def new_site(
+    simulator: SimulatorServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Site]]:
+    """Makes clusters, empty ones."""
+    require_tools([*Tool.__members__.values()])
+    with ExitStack() as stack:
+
+        def make() -> Site:
+            control_plane = stack.enter_context(ControlPlane(controller_manager=True))
+            site = Site(
+                control_plane=control_plane, simulator=simulator, folder=tmp_path_factory.mktemp("shell")
+            )
+            stack.callback(site.close)
+            return site
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def site(new_site: Callable[[], Site], simulator: SimulatorServer) -> Site:
+    """The cluster that the runbooks are typed in: a community that is as its manifests say."""
+    made = new_site()
+    made.type(
+        "helm install provider-discord ./chart/provider-discord -n crossplane-system --create-namespace\n"
+        "kubectl create secret generic discord-credentials -n crossplane-system --from-file=token=/dev/stdin",
+        typed=TOKEN,
+    )
+    made.type("kubectl apply -f -", typed=COMMUNITY.replace("BASE_URL", simulator.base_url))
+    made.run_provider()
+    made.make_pod()
+    made.until_true(OBJECTS)
+    # There was an upgrade once, to go back from.
+    made.type("helm upgrade provider-discord ./chart/provider-discord -n crossplane-system --reuse-values")
+    return made
+
+
+def executed(fence: Fence) -> str:
+    """Return a fence as a script, without what is checked by parts. `can-i` says "no" with an exit code of 1."""
+    lines = [command.text for command in fence.commands if command.how is How.EXECUTED]
+    return "\n".join(f"{line} || [ $? = 1 ]" if " can-i " in line else line for line in lines)
+
+
+def test_every_executed_command_works(site: Site) -> None:
+    """All sections in their order, but recovery; afterwards everything is as true as before."""
+    simulator = site.simulator
+    for fence in FENCES:
+        script = executed(fence)
+        if not script or fence.section in RECOVERY:
+            continue
+        typed = ""
+        if "read -rs" in script:
+            typed = f"token-after-{fence.section}\n"
+            simulator.control.replace_token(site_token(site), typed.strip())
+        said = site.type(script, typed=typed)
+        assert "Error" not in said, f"{script}\n{said}"
+        if "delete pod" in script:
+            site.make_pod()
+    site.until_true(OBJECTS)
+    log = site.provider.log if site.provider else ""
+    assert "token-after" not in log
+    assert "Traceback" not in log
+
+
+def site_token(site: Site) -> str:
+    """Return the token that is in the Secret now."""
+    encoded = (
+        "kubectl get secret -n crossplane-system discord-credentials -o jsonpath={.data.token} | base64 -d"
+    )
+    return site.type(encoded)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [command for fence in FENCES for command in fence.commands if command.how is How.BY_PARTS],
+    ids=lambda command: command.text[:60],
+)
+def test_the_parts_of_what_needs_a_kubelet(site: Site, command: Command) -> None:
+    before = command.text.partition(" -- ")[0].partition(" | ")[0]
+    words = shlex.split(before)
+    namespace = words[words.index("-n") + 1]
+    if "-l" in words:
+        template = deployment_of(site, namespace)["spec"]["template"]["metadata"]["labels"]
+        name, _, value = words[words.index("-l") + 1].partition("=")
+        assert template[name] == value
+    else:
+        named = next(word for word in words if word.startswith("deployment/"))
+        spec = deployment_of(site, namespace, named.partition("/")[2])["spec"]["template"]["spec"]
+        assert [one["name"] for one in spec["containers"]] == ["provider"]
+        if "port-forward" in words:
+            ports = {port["containerPort"] for port in spec["containers"][0]["ports"]}
+            assert int(words[-1].partition(":")[2]) in ports
+    inside = command.text.partition(" -- ")[2]
+    if inside:
+        assert_in_image(shlex.split(inside)[0])
+
+
+def deployment_of(site: Site, namespace: str, name: str = "provider-discord") -> Mapping[str, Any]:
+    return dict(json.loads(site.type(f"kubectl get deployment -n {namespace} {name} -o json")))
+
+
+def assert_in_image(program: str) -> None:
+    """The image has what is run inside the container, by the package that brings it."""
+    packages = {
+        "curl": "curl",
+        "nslookup": "busybox /usr/bin/nslookup",
+        "openssl": "openssl",
+        "provider-discord": "provider-discord",
+    }
+    assert packages[program] in IMAGE.read_text(encoding="utf-8")
+
+
+def test_a_lost_cluster_is_restored_without_a_write_at_discord(
+    site: Site, new_site: Callable[[], Site], simulator: SimulatorServer
+) -> None:
+    """Backed up, the cluster gone with its etcd, restored into a new one by the runbook; and removed at last."""
+    by_section = {section: [f for f in FENCES if f.section == section] for section in RECOVERY}
+    site.until_true(OBJECTS)
+    token = site_token(site)
+    site.type(executed(by_section["Back up"][0]))
+    backup = (site.folder / "discord-backup.yaml").read_text(encoding="utf-8")
+    assert token not in backup
+    assert site.provider is not None
+    site.provider.kill()
+    site.control_plane.stop()
+    was = [simulator.control.guild(), simulator.control.channels(), simulator.control.roles()]
+    mark = simulator.control.last_request()
+
+    began = time.monotonic()
+    new = new_site()
+    shutil.copy(site.folder / "discord-backup.yaml", new.folder)
+    # The provider starts when its Deployment is there.
+    lines = executed(by_section["Restore a lost cluster"][0]).splitlines()
+    new.type(lines[0])
+    new.run_provider()
+    said = new.type("\n".join(lines[1:]), typed=f"{token}\n")
+    took = time.monotonic() - began
+
+    assert "general" in said
+    new.until_true(OBJECTS)
+    assert simulator.control.requests(since=mark, writes=True) == []
+    assert [simulator.control.guild(), simulator.control.channels(), simulator.control.roles()] == was
+    assert took / TIME_SCALE < RESTORE_OBJECTIVE_SECONDS
+    print(f"restored {OBJECTS} objects into a new cluster in {took:.1f} s (waits scaled by {TIME_SCALE})")
+
+    new.type(executed(by_section["Remove the provider"][0]))
+    assert new.provider is not None
+    assert new.provider.stop() == 0
+    assert len(new.objects()) == OBJECTS
+    assert not any(obj["metadata"].get("deletionTimestamp") for obj in new.objects())
+    assert simulator.control.requests(since=mark, writes=True) == []

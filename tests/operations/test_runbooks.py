@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from controlplane import ControlPlane, Tool, ensure
 from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 from tests.conftest import require_tools
 from tests.e2e.conftest import TIME_SCALE, Provider, eventually, is_true
+from tests.operations.prometheus import Prometheus
 from tests.operations.runbook import Command, Fence, How, fences, table
 
 ROOT: Final = Path(__file__).parents[2]
@@ -319,6 +321,28 @@ def test_the_parts_of_what_needs_a_kubelet(site: Site, command: Command) -> None
     inside = command.text.partition(" -- ")[2]
     if inside:
         assert_in_image(shlex.split(inside)[0])
+
+
+QUERIES: Final = [
+    command.text for fence in FENCES for command in fence.commands if command.how is How.QUERIED
+]
+WHEN_SOMETHING_IS_WRONG: Final = re.compile(r'> 0$|status!="success"|status=~|rate_limited_total')
+"""In a query: at rest it has no answer. The series that it asks for are there all the same."""
+
+
+def test_every_query_is_answered(site: Site, tmp_path: Path) -> None:
+    assert site.provider is not None
+    target = f"127.0.0.1:{site.provider.port}"
+    with Prometheus(folder=tmp_path / "prometheus", targets=[target]) as prometheus:
+        for query in QUERIES:
+            names = re.findall(r"\b(?:provider_discord|workqueue|process)_\w+", query)
+            assert names, query
+            asked = [f"count({name})" for name in names]
+            if not WHEN_SOMETHING_IS_WRONG.search(query):
+                asked.append(query)
+            prometheus.query(query)
+            for one in asked:
+                eventually(partial(prometheus.query, one), f"an answer to {one}")
 
 
 def deployment_of(site: Site, namespace: str, name: str = "provider-discord") -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ from provider_discord.managed.errors import (
     Starting,
     Waiting,
 )
+from provider_discord.managed.folding import Folding
 from provider_discord.managed.reconcile_pass import LeadershipLost, Pass
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.results import Result
@@ -98,6 +99,7 @@ class Reconciler:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
+        self._folding = Folding(every_seconds=tools.timings.log_fold_seconds)
 
     def reconcile(self, resource: Resource, key: Key, priority: Priority) -> Result:
         """Make one pass over an object and return what to do next. Raises no `Exception`."""
@@ -161,7 +163,7 @@ class Reconciler:
                 return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
             case Unreachable():
                 # The status cannot be written either.
-                p.log.warning("the API server cannot be reached", step=step.name, cause=str(error))
+                self._tell_trouble(p, "the API server cannot be reached", error)
                 return _retry(error)
             case NotPublished():
                 then = p.poll() if isinstance(error.cause, Blocked) else _retry(error.cause)
@@ -191,6 +193,12 @@ class Reconciler:
         p.set(conditions.reconcile_error(message))
         return self._reported(p, results.failed())
 
+    def _tell_trouble(self, p: Pass, what: str, cause: Exception) -> None:
+        """Log trouble of the API server's once in a while, and not for each object and try."""
+        others = self._folding.due(what, now=p.tools.now())
+        if others is not None:
+            p.log.warning(what, cause=str(cause), others=others)
+
     def _reported(self, p: Pass, then: Result) -> Result:
         """Write the status; if that fails, look again soon whatever else was decided."""
         try:
@@ -200,7 +208,7 @@ class Reconciler:
         except LeadershipLost:
             return results.after(p.tools.timings.settle_seconds)
         except KubeError as cause:
-            p.log.warning("could not write the status", cause=str(cause))
+            self._tell_trouble(p, "could not write the status", cause)
             return _retry(cause)
         return then
 

@@ -37,6 +37,9 @@ class ManagedTimings:
     refused_max_seconds: float = 600.0
     """A create that the provider refuses is sent again at polls so seldom at last; a change tries it at once."""
 
+    log_fold_seconds: float = 60.0
+    """What every object's pass finds out again, such as that the API server is away, is logged so often."""
+
     event_repeat_seconds: float = 1800.0
     """A warning that stays the same is said again so often; events live an hour by default."""
     reference_patience_seconds: float = 30.0

@@ -470,7 +470,7 @@ class Process:
             new_id=lambda: f"attempt-{born.timestamp():.0f}-{next(ids)}",
             may_write=lambda: world.leads,
             checkpoint=world.checkpoint,
-            kind_ends=lambda resource: world.kind_ends(resource),
+            kind_ends=lambda resource: world.kind_ends(resource),  # noqa: PLW0108 - tests replace it
             pause=lambda _seconds: None,
         )
         self.queue: WorkQueue[Item] = WorkQueue(timings=KubeTimings(), now=clock.now)

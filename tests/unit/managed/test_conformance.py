@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from provider_discord.kube.errors import Conflict, Forbidden, ServerError
+from provider_discord.kube.errors import Conflict, Forbidden, ServerError, Unreachable
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import meta
@@ -444,6 +444,21 @@ def test_backoff_is_crossplanes(world: World) -> None:
             at.append(world.clock.seconds)
     gaps = [round(later - earlier) for earlier, later in itertools.pairwise(at)]
     assert gaps == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_an_api_server_that_is_away_is_logged_once_in_a_while(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        world.thing(f"a{number}")
+    world.fail("create", Unreachable("no answer"), times=10**6, resource=USAGES)
+    capsys.readouterr()
+    world.run(130)
+    said = capsys.readouterr().out.splitlines()
+    lines = [line for line in said if "the API server cannot be reached" in line]
+    assert 2 <= len(lines) <= 4
+    assert "others=0" in lines[0]
+    assert "others=0" not in lines[1], "it tells how many it stands for"
 
 
 # Conditions.

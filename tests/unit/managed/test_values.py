@@ -10,6 +10,7 @@ import pytest
 from provider_discord.managed import attempts, conditions, meta
 from provider_discord.managed.announce import Announcer
 from provider_discord.managed.external import Attempt
+from provider_discord.managed.folding import Folding
 from provider_discord.managed.policies import ACCEPTED_SETS, Policies
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.timings import ManagedTimings
@@ -198,6 +199,18 @@ def test_warnings_are_said_once_and_again_after_a_while() -> None:
     announcer.well("u")
     announcer.warning(obj, "R", "m")
     assert [message for *_, message in recorder.events] == ["m", "other", "m", "m", "m"]
+
+
+def test_a_line_that_everybody_says_is_said_once_in_a_while() -> None:
+    folding = Folding(every_seconds=60)
+    said = [folding.due("away", now=float(second)) for second in range(0, 130, 10)]
+    assert [(second * 10, count) for second, count in enumerate(said) if count is not None] == [
+        (0, 0),
+        (60, 5),
+        (120, 5),
+    ]
+    assert folding.due("another", now=125) == 0
+    assert folding.due("away", now=190) == 0, "it was well meanwhile: this is news"
 
 
 def test_a_view_reads_what_is_there_and_what_is_not() -> None:

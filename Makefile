@@ -85,7 +85,7 @@ bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about
 .PHONY: generate
 generate: $(STAMP) ## CRDs and the field reference, from the models
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
-	@$(BIN)/provider-discord crds --output chart/provider-discord/files/crds
+	@$(BIN)/python hack/chart_crds.py
 
 .PHONY: image
 image: ## build the image; IMAGE=registry/name:tag, ENGINE=podman

@@ -28,7 +28,6 @@ EVERYTHING: Obj = {
     },
     "credentials": {"token": "the-token"},
     "providerConfig": {"create": True, "spec": {"allowedGuilds": ["100000000000000001"]}},
-    "crds": {"annotations": {"example.org/owner": "us"}},
     "serviceAccount": {"annotations": {"example.org/role": "us"}},
     "rbac": {"readNamespaces": ["crossplane-system", "discord"], "connectionSecrets": True},
     "service": {"annotations": {"example.org/scrape": "yes"}},
@@ -79,7 +78,7 @@ def test_every_object_fits_its_schema(
     helm: Helm, control_plane: ControlPlane, crds: list[str], kubeconform: Any, values: Obj, tmp_path: Path
 ) -> None:
     """The schemas are those of the real API server; it takes what they allow, and refuses a word more."""
-    objects = helm.template(values)
+    objects = helm.template(values, "--include-crds")
     write_schemas(control_plane, tmp_path, objects)
     skipped = "monitoring.coreos.com/v1/ServiceMonitor,monitoring.coreos.com/v1/PrometheusRule"
     complaint = kubeconform(yaml.safe_dump_all(objects), tmp_path, "-skip", skipped)
@@ -223,18 +222,6 @@ def test_alerts_and_dashboards_are_put_in_as_they_are(helm: Helm) -> None:
         path.name: json.loads(path.read_text()) for path in (CHART / "files" / "dashboards").glob("*.json")
     }
     assert found == files
-
-
-def test_every_crd_is_kept_and_otherwise_what_is_generated(helm: Helm) -> None:
-    for obj in [x for x in helm.template() if x["kind"] == "CustomResourceDefinition"]:
-        assert obj["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
-        assert obj["metadata"].pop("labels")["app"] == "provider-discord"
-        group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
-        generated = (CHART / "files" / "crds" / f"{group}_{plural}.yaml").read_text()
-        assert obj == yaml.safe_load(generated)
-    assert not [
-        x for x in helm.template({"crds": {"install": False}}) if x["kind"] == "CustomResourceDefinition"
-    ]
 
 
 def test_the_token_is_in_the_secret_and_nowhere_else(helm: Helm) -> None:

@@ -25,6 +25,8 @@ RELEASE: Final = "provider-discord"
 NAMESPACE: Final = "crossplane-system"
 IN: Final = ("-n", NAMESPACE)
 CREATE: Final = ("--set", "providerConfig.create=true", "--set", "credentials.token=first-token")
+SPEC: Final = "providerConfig.spec.baseURL=http://127.0.0.1:9"
+"""So that nobody can ever reach Discord with this."""
 ACCOUNT: Final = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
 
@@ -100,7 +102,7 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     site.kubectl("create", "namespace", "discord")
 
     # First, on a cluster that has nothing of it.
-    said = site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace", *CREATE)
+    said = site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace", *CREATE, "--set", SPEC)
     assert "first-token" not in said
     assert site.get("deployment", RELEASE)["metadata"]["labels"]["app"] == RELEASE
     assert site.token() == "first-token"
@@ -128,7 +130,7 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     # A newer chart, with another CRD; and back.
     newer = tmp_path / "provider-discord"
     subprocess.run(["cp", "-r", str(CHART), str(newer)], check=True)
-    for file in (newer / "files" / "crds").iterdir():
+    for file in (newer / "crds").iterdir():
         column = "additionalPrinterColumns:\n    - name: NEW\n      type: string\n      jsonPath: .spec"
         file.write_text(file.read_text().replace("additionalPrinterColumns:", column))
     site.helm("upgrade", RELEASE, str(newer), *IN, *CREATE)
@@ -146,27 +148,39 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     kinds = "all,sa,netpol,pdb,role,rolebinding,clusterrole,clusterrolebinding"
     assert "discord" not in site.kubectl("get", kinds, "-A", "-l", f"app={RELEASE}", "-o", "name")
 
-    # Turned off, the CRDs stay as well; a newer chart takes over what was kept.
+    # A newer chart takes over what was kept. Told to leave the CRDs alone, it does.
     site.helm("install", RELEASE, str(newer), *IN)
     assert "NEW" in site.columns()
     assert site.policy() == "ByName"
-    site.helm(*upgrade, "--set", "crds.install=false")
+    site.helm(*upgrade, "--set", "crds.upgrade=false")
+    assert "NEW" in site.columns()
     site.check_nothing_is_lost()
 
-    # A second copy in one cluster is refused, and so is another release's CRD unless it is said.
+    # A second copy in one cluster is refused, a copy of another name in place of the first is not: only that it does
+    # not upgrade CRDs that are not marked as its own, and says so.
     said = site.helm("install", "other", str(CHART), "-n", "discord", refused=True)
-    assert "invalid ownership metadata" in said
+    assert f"installed already, as release {RELEASE} in namespace {NAMESPACE}" in said
     site.helm("uninstall", RELEASE, *IN)
-    site.helm("install", "other", str(CHART), "-n", "discord", "--take-ownership")
+    said = site.helm("install", "other", str(CHART), "-n", "discord")
+    assert "kubectl apply --server-side --force-conflicts -f <chart>/crds" in said
+    assert "NEW" in site.columns()
+    site.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     assert "NEW" not in site.columns()
     site.helm("uninstall", "other", "-n", "discord")
     site.check_nothing_is_lost()
 
+    # Nobody serves the objects, so nothing holds them.
+    for kind in ("channels.channel", "roles.role", "guilds.guild"):
+        site.kubectl("delete", f"{kind}.discord.crossplane.io", "--all", "-n", "discord")
+    site.kubectl("delete", "providerconfigs.discord.crossplane.io", "default")
+
 
 @pytest.fixture(scope="module")
-def installed(site: Site) -> None:
-    """The chart is installed, whatever was before."""
-    site.helm("upgrade", "--install", RELEASE, str(CHART), *IN, "--create-namespace", "--take-ownership")
+def installed(site: Site) -> Iterator[None]:
+    """The chart is installed, with no values."""
+    site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace")
+    yield
+    site.helm("uninstall", RELEASE, *IN)
 
 
 @pytest.fixture

@@ -80,3 +80,13 @@ credentials:
 {{- end -}}
 {{- toYaml $live -}}
 {{- end -}}
+
+{{/* Whether a CRD in the cluster is marked as this release's: "true" or nothing. */}}
+{{- define "provider-discord.ownsCRD" -}}
+{{- $root := index . 0 -}}
+{{- $live := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" (index . 1) -}}
+{{- $annotations := dig "metadata" "annotations" dict $live -}}
+{{- if and (eq (get $annotations "meta.helm.sh/release-name") $root.Release.Name) (eq (get $annotations "meta.helm.sh/release-namespace") $root.Release.Namespace) -}}
+true
+{{- end -}}
+{{- end -}}

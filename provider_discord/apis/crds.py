@@ -133,6 +133,10 @@ def _managed(kind: KindDefinition) -> Schema:
             "properties": {
                 "atProvider": observed(kind.parameters, kind.observed),
                 **_COMMON_STATUS,
+                "observedOnly": {
+                    "type": "boolean",
+                    "description": "atProvider shows something that the object only observed, which need not be its own.",
+                },
                 "lastSyncedGeneration": {
                     "type": "integer",
                     "format": "int64",

@@ -39,6 +39,8 @@ def own_by_status(visit: Visit, listed: Collection[str], *, creating: bool = Fal
         Waiting: Look again and adopt.
     """
     seen = str(visit.mr.at_provider.get("id") or "")
+    if visit.mr.status.get("observedOnly"):
+        return None  # Somebody pointed the object at it to look at it; that makes it nobody's.
     if seen not in listed or visit.claimed_by_others(seen):
         return None
     if creating:

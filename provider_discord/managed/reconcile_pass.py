@@ -224,6 +224,10 @@ class Pass:
         status = copy.deepcopy(mr.status)
         if self.at_provider is not None:
             status["atProvider"] = dict(self.at_provider)
+            if mr.policies.writes:
+                status.pop("observedOnly", None)
+            else:
+                status["observedOnly"] = True
         if self.handled_request is not None:
             status["lastHandledReconcileAt"] = self.handled_request
         status["observedGeneration"] = self.generation

@@ -151,6 +151,7 @@ def test_the_status_has_every_field_of_the_go_provider(kind: KindDefinition) -> 
     assert set(status["atProvider"]["properties"]) >= GO_PROVIDER_STATUS[kind.kind]
     assert set(status) == {
         "atProvider", "conditions", "observedGeneration", "lastHandledReconcileAt", "lastSyncedGeneration",
+        "observedOnly",
     }  # fmt: skip
 
 

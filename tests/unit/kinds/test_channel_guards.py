@@ -279,6 +279,15 @@ def test_a_channel_whose_object_lost_its_annotation_is_known_again_by_the_status
     assert len(world.discord.channels()) == 2
 
 
+def test_what_an_object_only_observed_is_no_channel_of_its_own(world: World) -> None:
+    theirs = world.discord.create_channel({"name": "theirs", "type": 0})["id"]
+    thing = world.channel("general", external_name=theirs)
+    thing.obj["status"] = {"atProvider": {"id": theirs, "guildId": world.guild_id}, "observedOnly": True}
+    thing.annotate({"crossplane.io/external-name": None}).settle()
+    assert thing.id != theirs
+    assert world.discord.channel(theirs)["name"] == "theirs"
+
+
 def test_an_annotation_put_back_to_an_older_channel_that_is_gone_finds_the_newer_one(world: World) -> None:
     world.configure(adoption="CreateNew")
     thing = world.channel("general")

@@ -479,6 +479,17 @@ def test_every_condition_tells_the_generation_that_it_is_about(world: World) -> 
     assert {c["type"] for c in (world.obj(key) or {})["status"]["conditions"]} == {"Ready", "Synced"}
 
 
+def test_a_status_tells_what_was_only_observed_until_the_object_owns_it(world: World) -> None:
+    """Else the object would take it for its own, were its annotation lost."""
+    id_ = world.cloud.make("Thing", {"name": "theirs"})
+    key = world.thing(policies=["Observe"], annotations={meta.EXTERNAL_NAME: id_})
+    world.run(3)
+    assert (world.obj(key) or {})["status"]["observedOnly"] is True
+    world.edit(key, lambda obj: obj["spec"].update(managementPolicies=["*"]))
+    world.run(3)
+    assert "observedOnly" not in (world.obj(key) or {})["status"]
+
+
 # Metrics.
 
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import structlog
 
-from provider_discord import __version__
+from provider_discord import __version__, checks
 from provider_discord.apis.kinds import PROVIDER_CONFIG, PROVIDER_CONFIG_USAGE
 from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.difference import SnapshotChange
@@ -42,7 +42,7 @@ from provider_discord.kube.client import KubeClient, connect
 from provider_discord.kube.definitions import Definitions
 from provider_discord.kube.events import EventRecorder
 from provider_discord.kube.fence import Fence
-from provider_discord.kube.lease import LeaderElector
+from provider_discord.kube.lease import LeaderElector, lease_clock
 from provider_discord.kube.reflector import Reflector
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.kube.store import Store
@@ -121,15 +121,6 @@ def in_cluster() -> bool:
 
 def _wall() -> datetime:
     return datetime.now(UTC)
-
-
-def lease_clock() -> float:
-    """Return seconds that also pass while the machine is suspended, unlike `time.monotonic`'s on Linux.
-
-    A lease runs out for the others in that time as well. Where there is no such clock, the monotonic one.
-    """
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class App:
@@ -400,10 +391,10 @@ class App:
         """Begin to lead, with nothing in hand that is older than that."""
         log.info("reconcile passes begin")
         self._born = _wall()
-        self._sessions.look_anew()
-        self._holds.begin_anew()
         for reflector in self._reflectors:
             reflector.renew()
+        self._sessions.look_anew()
+        self._holds.begin_anew()
 
     def _stop(self) -> None:
         """Let passes finish, then give everything back, the lease first: another copy waits for it."""
@@ -449,50 +440,20 @@ class App:
         return (CheckResult("ping", ok=True),)
 
     def readyz(self) -> Sequence[CheckResult]:
-        """Check that every kind that is served has been listed; who leads, and Discord, play no part."""
-        return [_cache_check(reflector) for reflector in self._reflectors]
+        """Check that this process may be asked to work."""
+        return list(checks.caches(self._reflectors))
 
     def healthz(self) -> Sequence[CheckResult]:
         """Check everything, Discord and the tokens included."""
-        checks = [*self.livez(), *self.readyz()]
-        for reflector in self._reflectors:
-            error = reflector.last_error
-            if reflector.synced.is_set() and error is not None and not reflector.missing:
-                checks.append(CheckResult(f"watch-{reflector.resource.plural}", ok=False, message=str(error)))
-        open_circuits = self.metrics.discord.open_circuits()
-        checks.append(
-            CheckResult(
-                "discord",
-                ok=not open_circuits,
-                message=f"circuit open for {', '.join(open_circuits)}" if open_circuits else "",
-            )
-        )
-        checks.append(self._token_check())
-        if self._elector is not None:
-            leading = self._elector.holds(lease_clock())
-            checks.append(
-                CheckResult(
-                    "leader", ok=True, message="this copy" if leading else self._elector.holder or "nobody"
-                )
-            )
-        return checks
-
-    def _token_check(self) -> CheckResult:
-        states = self._configs.states()
-        bad = [f"{name}: {state.problem}" for name, state in states.items() if not state.connected]
-        message = "; ".join(bad) if states else "no ProviderConfig yet"
-        return CheckResult("tokens", ok=not states or len(bad) < len(states), message=message)
+        return [
+            *self.livez(),
+            *self.readyz(),
+            *checks.watches(self._reflectors),
+            checks.discord(self.metrics.discord.open_circuits()),
+            checks.tokens(self._configs.states()),
+            *(() if self._elector is None else [checks.leader(self._elector, now=lease_clock())]),
+        ]
 
     def _exposition(self) -> bytes:
         self._instruments.refresh()
         return self.metrics.render()
-
-
-def _cache_check(reflector: Reflector) -> CheckResult:
-    name = f"cache-{reflector.resource.plural}"
-    if reflector.missing:
-        # With Crossplane's safe-start a kind that nobody has activated has no CRD: that is as it should be.
-        return CheckResult(name, ok=True, message=f"not served: there is no CRD {reflector.resource}")
-    if reflector.synced.is_set():
-        return CheckResult(name, ok=True)
-    return CheckResult(name, ok=False, message=f"not listed yet: {reflector.last_error or 'in progress'}")

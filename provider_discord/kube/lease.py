@@ -20,6 +20,7 @@ import copy
 import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,9 +37,18 @@ from provider_discord.kube.timings import KubeTimings
 if TYPE_CHECKING:
     from provider_discord.telemetry.metrics import Metrics
 
-__all__ = ["LEASES", "LeaderElector", "LeaseCore", "Move", "Verb"]
+__all__ = ["LEASES", "LeaderElector", "LeaseCore", "Move", "Verb", "lease_clock"]
 
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+
+
+def lease_clock() -> float:
+    """Return seconds that also pass while the machine is suspended, unlike `time.monotonic`'s on Linux.
+
+    A lease runs out for the others in that time as well. Where there is no such clock, the monotonic one.
+    """
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class Verb(Enum):
@@ -201,9 +211,9 @@ class LeaderElector:
             name: the lease's.
             identity: ours, for example the pod's name; no two copies may have the same.
             timings: this room's constants.
-            now: monotonic seconds.
+            now: monotonic seconds, those included in which the machine slept: `lease_clock`.
             wall: aware UTC; only for people who read the lease.
-            on_started: called when we begin to lead. It and `on_stopped` are called in turn, from the elector's
+            on_started: called when we begin to lead, before `holds` is true; if it raises, again later. It and `on_stopped` are called in turn, from the elector's
                 thread, and must soon return: meanwhile nothing is renewed.
             on_stopped: called when we no longer lead. `holds` may have been false for a while by then.
             rand: uniform in [0, 1), keeps the candidates apart.
@@ -311,7 +321,7 @@ class LeaderElector:
             self._tell(leading=False)  # Lost and won again between two looks.
         if leading != self._leading:
             self._tell(leading=leading)
-        if leading:
+        if self._leading:
             self._term = term
 
     def _tell(self, *, leading: bool) -> None:
@@ -327,6 +337,9 @@ class LeaderElector:
             (self._on_started if leading else self._on_stopped)()
         except Exception:  # noqa: BLE001 - the lease must be renewed, or given away, all the same
             self._log.exception("what follows from the election failed", leading=leading)
+            if leading:
+                self._leading = False  # Nobody acts in a term that has not begun well.
+                self._show()
 
     def _show(self) -> None:
         if self._leader_gauge is not None:

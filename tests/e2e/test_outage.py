@@ -247,8 +247,9 @@ def test_rights_that_one_kind_lacks_are_that_kinds_trouble(system: System) -> No
     last = system.discord.last_request()
     system.delete("Channel", "gone")
     system.until(lambda: not system.exists("Channel", "gone"), "the channel to go")
-    system.control_plane.request("DELETE", f"{CRD_PATH}/channels.channel.discord.crossplane.io")
-    system.until(lambda: not system.exists("Channel", "kept"), "the object to go with its kind")
+    crd = "channels.channel.discord.crossplane.io"
+    system.control_plane.request("DELETE", f"{CRD_PATH}/{crd}")
+    system.until(lambda: crd not in served(system), "the kind and its objects to go")
     assert [channel["name"] for channel in system.discord.channels()] == ["kept"]
     assert [one["method"] for one in system.writes(last)] == ["DELETE"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provider_discord.app import App, AppConfig, lease_clock
+from provider_discord.app import App, AppConfig
+from provider_discord.kube.lease import lease_clock
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -399,6 +399,22 @@ def test_nobody_acts_before_what_begins_a_term_is_done() -> None:
     assert elected.told == [("started", False)], "a renewal begins nothing"
 
 
+def test_a_term_that_did_not_begin_well_is_begun_again() -> None:
+    elected = Elected()
+    failures = [RuntimeError("a bug"), None]
+
+    def on_started() -> None:
+        if (failure := failures.pop(0)) is not None:
+            raise failure
+
+    elected.elector._on_started = on_started
+    elected.round()
+    assert not elected.holds(), "what should have been looked at anew was not"
+    elected.time += 2
+    elected.round()
+    assert elected.holds()
+
+
 @pytest.mark.parametrize(
     ("release", "holder", "reason"),
     [(True, "", "the next one need not wait"), (False, "me", "a request may still be under way")],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -37,7 +37,7 @@ from provider_discord.managed.errors import (
 from provider_discord.managed.folding import Folding
 from provider_discord.managed.reconcile_pass import LeadershipLost, Pass
 from provider_discord.managed.resource import ManagedResource
-from provider_discord.managed.results import Result
+from provider_discord.managed.results import Outcome, Result
 from provider_discord.managed.tools import Tools
 
 log = structlog.get_logger()
@@ -150,16 +150,17 @@ class Reconciler:
                 p.disown(error)
                 return self._say(p, step, error, reason=error.reason, then=p.poll())
             case Waiting() if error.quiet and _goes_without_saying(p, error):
-                return self._reported(p, _wait(error.retry_after))
+                return self._reported(p, _wait(p, error.retry_after))
             case Waiting():
                 reason = "" if error.quiet else step.reason
-                return self._say(p, step, error, reason=reason, then=_wait(error.retry_after))
+                return self._say(p, step, error, reason=reason, then=_wait(p, error.retry_after))
             case NotConnected():
                 p.tools.configs.suspect(p.mr.config_name)
                 # Who lost the connection in the middle of a pass goes back to the gate soon: whoever waits there
                 # is woken when the config is well again.
                 patient = p.external is None and error.retry_after is None
-                then = p.poll() if patient else _wait(error.retry_after)
+                # It is not looked at all that time, and must not pass for an object that has been.
+                then = replace(p.poll(), outcome=Outcome.ERROR) if patient else _wait(error.retry_after)
                 return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
             case Unreachable():
                 # The status cannot be written either.

@@ -1,0 +1,211 @@
+"""An exercise for each alert: its real cause in a running system, and the remedy that the runbook gives.
+
+The provider, a simulated Discord and an API server run as always; a real Prometheus scrapes the provider and
+evaluates the chart's own rules, their minutes made fractions of seconds. Every exercise leaves a system in which
+nothing is wrong. Afterwards the log must hold what the runbooks search it for.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from controlplane import ControlPlane, Tool
+
+from provider_discord.managed import meta
+from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
+from tests.conftest import REPOSITORY, require_tools
+from tests.e2e.conftest import TOKEN, Obj, Provider, System, _release, check_for_tracebacks
+from tests.operations.prometheus import Prometheus, scaled
+
+RULES = REPOSITORY / "chart/provider-discord/files/alerts.yaml"
+CHANNELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    system: System
+    prometheus: Prometheus
+    objects: tuple[Obj, ...]
+
+    def until_well(self) -> None:
+        """Wait until everything is true, somebody leads, the tokens work and no alert fires."""
+        self.system.until_true(*self.objects)
+        metric = self.system.provider.metric
+        self.system.until(
+            lambda: metric("provider_discord_token_valid") == metric("leader_election_master_status") == 1,
+            "a copy that leads, connected",
+        )
+        self.system.until(lambda: not self._firing(), "no alert to fire")
+
+    def until_fires(self, *alerts: str) -> None:
+        self.system.until(lambda: self._firing() >= set(alerts), f"{', '.join(alerts)} to fire")
+
+    def until_resolved(self, *alerts: str) -> None:
+        self.system.until(lambda: self._firing().isdisjoint(alerts), f"{', '.join(alerts)} to resolve")
+
+    def _firing(self) -> set[str]:
+        return set(self.prometheus.firing())
+
+
+@pytest.fixture(scope="module")
+def world(
+    control_plane: ControlPlane, crds: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    require_tools([Tool.PROMETHEUS])
+    namespace = f"exercises-{secrets.token_hex(3)}"
+    control_plane.request(
+        "POST",
+        "/api/v1/namespaces",
+        body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+    )
+    folder = tmp_path_factory.mktemp("exercises")
+    config = SimulatorConfig(token=TOKEN, guild_name="Test Guild", limits=LimitsConfig(mode=Mode.OFF))
+    with SimulatorServer(config) as simulator:
+        provider = Provider(
+            kubeconfig=control_plane.kubeconfig,
+            folder=folder,
+            arguments=("--leader-election", "--leader-election-namespace", namespace),
+        )
+        system = System(
+            control_plane=control_plane, simulator=simulator, provider=provider, namespace=namespace
+        )
+        rules = scaled(yaml.safe_load(RULES.read_text()))
+        try:
+            provider.start()
+            with Prometheus(
+                folder=folder / "prometheus", targets=[f"127.0.0.1:{provider.port}"], rules=rules
+            ) as prometheus:
+                channels = [system.channel(f"channel-{number}", topic="ours") for number in range(CHANNELS)]
+                objects = (system.guild(), system.role("helper"), *channels)
+                system.connect()
+                system.apply(*objects)
+                yield World(system, prometheus, objects)
+            check_for_tracebacks(provider.log)
+        finally:
+            provider.end()
+            _release(system)
+            control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+@pytest.fixture(autouse=True)
+def _begin_and_end_well(world: World) -> Iterator[None]:
+    world.until_well()
+    yield
+    world.system.discord.clear_faults()
+
+
+def test_down_and_too_little_memory(world: World) -> None:
+    provider = world.system.provider
+    resident = provider.metric("process_resident_memory_bytes")
+    usual = provider.arguments
+    provider.kill()
+    world.until_fires("ProviderDiscordDown")
+    provider.arguments = (*usual, "--memory-limit", str(int(resident)))
+    provider.start()
+    world.until_resolved("ProviderDiscordDown")
+    world.until_fires("ProviderDiscordMemoryUsageHigh")
+    # The runbook: give it more.
+    provider.stop()
+    provider.arguments = (*usual, "--memory-limit", str(2 * int(resident)))
+    provider.start()
+    limit = [2.0 * int(resident)]
+    world.system.until(
+        lambda: world.prometheus.numbers("provider_discord_memory_limit_bytes") == limit, "the new limit"
+    )
+    world.until_resolved("ProviderDiscordDown", "ProviderDiscordMemoryUsageHigh")
+
+
+def test_discord_fails(world: World) -> None:
+    world.system.discord.add_fault("status", status=503, times=0)
+    alerts = (
+        "ProviderDiscordHighErrorRate",
+        "ProviderDiscordCircuitBreakerOpen",
+        "ProviderDiscordAPIUnhealthy",
+        "ProviderDiscordReconciliationStuck",
+    )
+    world.until_fires(*alerts)
+    assert world.system.provider.probe("/healthz") == 503
+    assert "ProviderDiscordTokenInvalid" not in world.prometheus.firing(), "nothing is wrong with the token"
+    # The runbook: it closes by itself when Discord answers again.
+    world.system.discord.clear_faults()
+    world.until_resolved(*alerts)
+    assert world.system.provider.probe("/healthz") == 200
+
+
+def test_discord_is_slow(world: World) -> None:
+    world.system.discord.add_fault("delay", seconds=3.0, times=0)
+    world.until_fires("ProviderDiscordHighLatency")
+    world.system.discord.clear_faults()
+    world.until_resolved("ProviderDiscordHighLatency")
+
+
+def test_nobody_leads(world: World) -> None:
+    """Somebody holds the lease and is not there any more: with a long lease, as a mistaken tool may write it."""
+    system = world.system
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{system.namespace}/leases"
+    name = "crossplane-leader-election-provider-discord"
+    system.control_plane.request(
+        "PATCH",
+        f"{path}/{name}",
+        body={"spec": {"holderIdentity": "somebody-who-is-gone", "leaseDurationSeconds": 3600}},
+        content_type="application/merge-patch+json",
+    )
+    world.until_fires("ProviderDiscordReconciliationStuck")
+    # The runbook: who leads stands in the Lease; take it from who is gone.
+    system.control_plane.request("DELETE", f"{path}/{name}")
+    world.until_resolved("ProviderDiscordReconciliationStuck")
+
+
+def test_rate_limits(world: World) -> None:
+    """Somebody else uses the same token up."""
+    world.system.discord.add_fault("rate-limit", seconds=0.05, scope="user", times=30)
+    world.until_fires("ProviderDiscordRateLimitApproaching")
+    world.system.discord.clear_faults()
+    world.until_resolved("ProviderDiscordRateLimitApproaching")
+
+
+def test_banned(world: World) -> None:
+    world.system.discord.ban(seconds=5.0)
+    world.until_fires("ProviderDiscordInvalidRequestsNearLimit")
+    world.until_resolved("ProviderDiscordInvalidRequestsNearLimit")
+
+
+def test_token_revoked(world: World) -> None:
+    system = world.system
+    system.discord.revoke_token(TOKEN)
+    world.until_fires("ProviderDiscordTokenInvalid")
+    # The runbook: a new token in the same Secret, and no restart.
+    system.discord.add_token("exercise-second-token")
+    system.apply(system.secret("exercise-second-token"))
+    world.until_resolved("ProviderDiscordTokenInvalid")
+
+
+def test_resource_blocked(world: World) -> None:
+    """A human has made a channel of the same name: the provider makes no second one."""
+    system = world.system
+    theirs = system.discord.create_channel({"name": "lounge", "type": 0})
+    system.apply(system.channel("lounge"))
+    world.until_fires("ProviderDiscordResourceBlocked")
+    # The condition's way out: adopt it.
+    annotation = {"metadata": {"annotations": {meta.EXTERNAL_NAME: theirs["id"]}}}
+    system.patch("Channel", "lounge", annotation)
+    world.until_resolved("ProviderDiscordResourceBlocked")
+
+
+def test_the_log_holds_what_the_runbooks_search_for(world: World) -> None:
+    log = world.system.provider.log
+    for pattern, what in {
+        r"level=(error|warning).*error": "a failing reconcile",
+        r"circuit.*open": "the circuit breaker",
+        r"reconcile": "passes that fail and succeed again",
+        r"rate.*limit": "429s",
+        r"security.*reject": "a token that was rejected",
+        r"security.*token was changed": "a new token",
+        r"event=memory resident_mib=\d+": "memory, now and then",
+    }.items():
+        assert re.search(pattern, log), f"{what}: {pattern}"

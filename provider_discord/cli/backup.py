@@ -2,9 +2,10 @@
 
 ``kubectl get -o yaml`` makes a poor backup: what kubectl remembers of the resourceVersion in it makes every later
 ``kubectl apply`` fail, and an owner reference whose owner's uid is not there gets the restored object
-garbage-collected within seconds, and what it stands for deleted at Discord. So what belongs to this cluster and this moment is left out, and everything that
-tells which thing at Discord an object is stays: the external name, the record of an unfinished create, the digests
-of images. What is restored adopts what is there; nothing is written at Discord for it.
+garbage-collected within seconds, and what it stands for deleted at Discord. So what belongs to this cluster and
+this moment is left out, and everything that tells which thing at Discord an object is stays: the external name,
+the record of an unfinished create, the digests of images. What is restored adopts what is there; nothing is
+written at Discord for it.
 """
 
 from __future__ import annotations

@@ -170,6 +170,11 @@ def _channel_differs(name: str, fields: Obj, there: Json, ids: Mapping[Key, str]
     for key, theirs in _PLAIN.items():
         if key in fields:
             pairs[key] = (fields[key], there.get(theirs, type(fields[key])()))
+    if "availableTags" in fields:
+        pairs["tags"] = (
+            {one["name"] for one in fields["availableTags"]},
+            {one["name"] for one in there.get("available_tags") or ()},
+        )
     if "permissionOverwrites" in fields:
         wanted = {
             (ids.get(("Role", one["roleIdRef"]["name"])), 0, str(parse(one["allowNames"])), "0")

@@ -93,6 +93,7 @@ class Plan:
         restarts: how often the API server is restarted.
         leases: whether the provider needs a Lease.
         broken: what a negative control switches off.
+        begins_calm: whether the first manifests become true before the storm begins.
         watches_idle: whether the end of the run is watched for needless writes.
     """
 
@@ -116,6 +117,7 @@ class Plan:
     restarts: int
     leases: bool
     broken: str
+    begins_calm: bool
     watches_idle: bool
 
 
@@ -169,6 +171,7 @@ def plan_of(seed: int, *, lives: int | None = None) -> Plan:
         restarts=3 if family is Family.RESTART else 0,
         leases=rand.random() < 0.3,
         broken=broken,
+        begins_calm=rand.random() < 0.5,
         watches_idle=rand.random() < 0.2,
     )
     assert len(plan.deaths) == count
@@ -177,7 +180,8 @@ def plan_of(seed: int, *, lives: int | None = None) -> Plan:
 
 def _deaths(rand: random.Random, family: Family, count: int, *, seed: int) -> tuple[Death, ...]:
     """Draw how the lives end: most at a label, so that every label has its turn, the others anywhere."""
-    labels = [CHECKPOINTS[(seed * 7 + number * 5) % len(CHECKPOINTS)] for number in range(count)]
+    usual = [label for label in CHECKPOINTS if label not in ADOPTERS]
+    labels = [usual[(seed * 7 + number * 5) % len(usual)] for number in range(count)]
     deaths: list[Death] = []
     for label in labels:
         seconds = rand.uniform(0.3, 1.6)
@@ -185,16 +189,16 @@ def _deaths(rand: random.Random, family: Family, count: int, *, seed: int) -> tu
         if family is Family.COMMAND:
             # It has no checkpoints, and takes its time to start.
             seconds = rand.uniform(1.5, 3.5)
-            kind = max(kind, 0.66)
+            kind = max(kind, 0.71)
         if family is Family.CONTROL:
-            deaths.append(Death(label="create.sent", hit=rand.randrange(1, 3), seconds=seconds))
-        elif kind < 0.65:
+            deaths.append(Death(label="create.sent", seconds=2.0 + seconds))
+        elif kind < 0.7:
             if deaths and deaths[-1].label == "create.sent" and rand.random() < 0.7:
                 label = rand.choice(RESOLVERS)  # noqa: PLW2901 - a death leads to the next
             if not deaths and rand.random() < 0.5:
                 label = rand.choice(ADOPTERS)  # noqa: PLW2901 - the guild is adopted in the first life
             deaths.append(Death(label=label, hit=rand.choice([1, 1, 1, 2, 3]), seconds=2.0 + seconds))
-        elif kind < 0.85:
+        elif kind < 0.9:
             side = rand.choice(["kube", "discord", "discord"])
             deaths.append(
                 Death(
@@ -204,7 +208,7 @@ def _deaths(rand: random.Random, family: Family, count: int, *, seed: int) -> tu
                         ["PUT", "POST"] if side == "kube" else ["POST", "POST", "PATCH", "DELETE"]
                     ),
                     hit=rand.choice([1, 1, 2, 4]),
-                    seconds=seconds,
+                    seconds=1.0 + seconds,
                 )
             )
         else:

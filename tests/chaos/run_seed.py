@@ -23,7 +23,7 @@ from tests.chaos.world import GUILD_NAME, World
 
 TIME_SCALE: Final = 0.05
 POLL_SECONDS: Final = 60.0 * TIME_SCALE
-SETTLE_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 90.0
 """Of a machine that does other things too; alone it takes a few."""
 HALT_SECONDS: Final = 15.0
 """So long something else may still come of an object that waits for a human."""
@@ -50,7 +50,7 @@ class Result:
         settle_seconds: from the end of the faults until all was as wanted.
         seconds: the whole.
         complaints: what was wrong, in words.
-        log: the provider's log; "" if it was thrown away.
+        log: the provider's log, beside which the seed's story is; "" if they were thrown away.
     """
 
     seed: int
@@ -111,8 +111,9 @@ def run_seed(
         result.seconds = round(time.monotonic() - began, 2)
     _read_log(result, log, world)
     result.passed = _found(result) if plan.broken else not result.complaints
-    if result.passed:
+    if result.passed and not debug:
         log.unlink(missing_ok=True)
+        log.with_suffix(".story").unlink(missing_ok=True)
         result.log = ""
     return result
 
@@ -151,18 +152,36 @@ class _Run:
         self._settled_in: list[float] = []
 
     def run(self) -> None:
-        plan, team = self._plan, self._team
+        plan = self._plan
         self._moderator.begin()
-        team.begin(plan.channels, plan.roles)
+        self._team.begin(plan.channels, plan.roles)
         storm = Storm(
             world=self._world,
             plan=plan,
-            team=team,
+            team=self._team,
             moderator=self._moderator,
             processes=self._processes,
             life=self._life,
             rand=self._rand,
         )
+        result = self._result
+        try:
+            self._rage(storm)
+        finally:
+            Path(self._life.log).with_suffix(".story").write_text("\n".join(storm.story) + "\n")
+            result.kills, result.faults = dict(storm.kills), dict(storm.faults)
+        result.complaints += storm.exits
+        result.creates = creations(self._world.discord.audit_log())
+        result.objects = self._team.made
+        result.settle_seconds = round(max(self._settled_in, default=0.0), 2)
+
+    def _rage(self, storm: Storm) -> None:
+        plan, team = self._plan, self._team
+        if plan.begins_calm:
+            self._processes.start(self._life)
+            if not self._settle("before the storm", timed=False):
+                return
+            self._die(storm)
         last = max(1, len(plan.deaths) // 6)
         storm.rage(plan.deaths[:-last])
         self._processes.start(self._life)
@@ -170,9 +189,7 @@ class _Run:
         if good and plan.watches_idle:
             self._watch_idle()
         if good:
-            self._processes.kill()
-            self._processes.end_code()
-            storm.kills["anywhere"] += 1
+            self._die(storm)
             team.remove_some(0.5)
             storm.rage(plan.deaths[-last:], acts=False)
             self._processes.start(self._life)
@@ -180,21 +197,20 @@ class _Run:
         if good:
             team.remove_all()
             self._settle("after all of it was deleted")
-        result = self._result
-        result.kills, result.faults = dict(storm.kills), dict(storm.faults)
-        result.complaints += storm.exits
-        result.creates = creations(self._world.discord.audit_log())
-        result.objects = team.made
-        result.settle_seconds = round(max(self._settled_in, default=0.0), 2)
 
-    def _settle(self, when: str) -> bool:
+    def _die(self, storm: Storm) -> None:
+        self._processes.kill()
+        self._processes.end_code()
+        storm.kills["anywhere"] += 1
+
+    def _settle(self, when: str, *, timed: bool = True) -> bool:
         """Wait until all is as wanted; note what is not, if that does not come."""
         began = time.monotonic()
         while True:
             verdict = self._judge()
             waited = time.monotonic() - began
             if verdict.settled:
-                self._settled_in.append(waited)
+                self._settled_in += [waited] * timed
                 return True
             halts = waited > HALT_SECONDS and self._only_halts(verdict)
             if halts or verdict.hopeless or waited > SETTLE_SECONDS or not self._processes.alive():

@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from provider_discord.simulator import Effect, Fault
@@ -30,6 +31,8 @@ _WISHES: Final = {
     "delete": "delete",
 }
 """What the team had better do for a label of the kind to be come to."""
+_METHODS: Final = {"POST": "create", "PUT": "create", "PATCH": "update", "DELETE": "delete"}
+"""The same for an ambush at a request."""
 
 
 class Storm:
@@ -66,6 +69,8 @@ class Storm:
         """Lives that SIGKILL ended, by where that was."""
         self.faults: Counter[str] = Counter()
         """Faults that this storm itself let loose."""
+        self.story: list[str] = []
+        """What happened when, for whoever looks into a seed that failed."""
         self.exits: list[str] = []
         """Lives that ended by themselves, which none should."""
         self._ends: list[tuple[float, Weather]] = []
@@ -83,9 +88,11 @@ class Storm:
             if acts and number in self._rotations:
                 world.rotate_token(self._rand)
                 self.faults["token changed"] += 1
+                self.tell("the token is changed")
             if acts and number in self._restarts:
                 world.restart_api_server(kill=self._rand.random() < 0.5)
                 self.faults["API server restarted"] += 1
+                self.tell("the API server has been restarted")
             self._live_and_die(death, acts=acts)
         self._weather_breaks()
 
@@ -98,7 +105,10 @@ class Storm:
             side.lay(Ambush(mishap=mishap, method=death.method, count=death.hit))
         if death.label == "create.failed":
             self._arm(Fault(effect=Effect.RATE_LIMIT, method="POST", times=1, seconds=2.0))
-        wish = _WISHES.get(death.label.partition(".")[0], "")
+        wish = _WISHES.get(death.label.partition(".")[0]) or _METHODS.get(death.method, "")
+        self.tell(f"a life begins that shall end at {death}")
+        for _ in range(2 if acts and wish else 0):
+            self.tell(self._team.act(wish))
         over = time.monotonic() + death.seconds
         while processes.alive() and time.monotonic() < over:
             self._step(wish, acts=acts)
@@ -109,6 +119,7 @@ class Storm:
         for one in (self._world.kube, self._world.discord_side):
             one.lay(None)
         code = processes.end_code()
+        self.tell(f"it ended with {code}, {'as it should' if came else 'somewhere else'}")
         if code != -9:
             self.exits.append(f"a life ended by itself with exit code {code}")
         elif not came:
@@ -125,13 +136,14 @@ class Storm:
         if acts and now >= self._next_act:
             self._next_act = now + rand.uniform(0.02, self._plan.act_seconds)
             if rand.random() < self._plan.by_hand:
-                self._moderator.act(deletes=self._plan.deletes_by_hand)
+                self.tell(self._moderator.act(deletes=self._plan.deletes_by_hand))
             elif self._plan.adoption == "ByName" and rand.random() < 0.05:
                 name = f"found-{rand.randrange(10**6)}"
                 self._moderator.create_named(name)
                 self._team.adopt(name)
+                self.tell(f"{name} is made by hand and shall be adopted")
             else:
-                self._team.act(wish if rand.random() < 0.6 else "")
+                self.tell(self._team.act(wish if rand.random() < 0.6 else ""))
         if now >= self._next_fault:
             self._next_fault = now + rand.uniform(0.0, 2 * self._plan.faults)
             self._let_loose()
@@ -139,15 +151,17 @@ class Storm:
     def _let_loose(self) -> None:
         """Arm a fault in the simulated Discord, or break a connection or a whole side."""
         rand, kind = self._rand, self._rand.random()
-        if kind < 0.1:
+        if kind < 0.04:
             side = rand.choice([self._world.kube, self._world.discord_side])
             side.down = True
             self._world.cut(side)
             self._ends.append((time.monotonic() + rand.uniform(0.1, 0.8), side))
             self.faults["a side away"] += 1
-        elif kind < 0.2:
+            self.tell("a side is away")
+        elif kind < 0.1:
             self._world.cut(rand.choice([self._world.kube, self._world.discord_side]))
             self.faults["all connections reset"] += 1
+            self.tell("all connections of a side are reset")
         else:
             self._arm(self._fault())
 
@@ -183,7 +197,12 @@ class Storm:
         weights = [4, 4, 3, 3, 3, 1, 1, 3, 3, 0.3]
         return rand.choices(choices, weights)[0]
 
+    def tell(self, what: str) -> None:
+        """Note what happens."""
+        self.story.append(f"{datetime.now(UTC):%H:%M:%S.%f} {what}")
+
     def _arm(self, fault: Fault) -> None:
+        self.tell(f"armed: {fault}")
         self._world.discord.add_fault(fault)
 
     def _weather_breaks(self) -> None:

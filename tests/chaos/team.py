@@ -125,6 +125,8 @@ class Team:
             ]
             if held["type"] in _TOPICAL:
                 choices.append({"topic": f"topic {self._rand.randrange(10_000)}"})
+            if held["type"] == "forum":
+                choices += [{"availableTags": self._tags()}] * 3
             change = {**self._rand.choice(choices), **self._rand.choice(choices)}
         return self._change(kind, name, change)
 
@@ -252,6 +254,8 @@ class Team:
         fields: Obj = {"name": name, "type": type_, **self._in_guild(), **self._somewhere()}
         if type_ in _TOPICAL and self._rand.random() < 0.7:
             fields["topic"] = f"about {name}"
+        if type_ == "forum":
+            fields["availableTags"] = self._tags()
         if self._rand.random() < 0.5:
             fields["position"] = self._rand.randrange(0, 9)
         if self._rand.random() < 0.4:
@@ -267,6 +271,9 @@ class Team:
 
     def _bits(self) -> list[str]:
         return sorted(self._rand.sample(PERMISSIONS, self._rand.randrange(0, 4)))
+
+    def _tags(self) -> list[Obj]:
+        return [{"name": f"tag-{number}"} for number in sorted(self._rand.sample(range(9), 2))]
 
     def _overwrites(self) -> list[Obj]:
         roles = self.names("Role")

@@ -10,13 +10,16 @@ from typing import Any, Final
 from provider_discord.discord import errors as discord
 from provider_discord.discord import snowflake
 from provider_discord.discord.snapshot import GuildSnapshot
+from provider_discord.kinds.creation import Action
 from provider_discord.kinds.missing import entries_of, may_read_audit_log
 from provider_discord.kinds.visit import Visit
 
 _PAGE: Final = 100
 _SHOWN: Final = 5
+_MADE: Final = frozenset({Action.CHANNEL_CREATE, Action.ROLE_CREATE})
+"""Whoever made something has not changed it."""
 _FORBIDDEN: Final = "unknown people (give the bot View Audit Log, and their names stand here)"
-_NOBODY: Final = "unknown people (the audit log does not name them)"
+NOBODY: Final = "unknown people (the audit log does not name them)"
 
 
 def actors_of(visit: Visit, snapshot: GuildSnapshot, *, targets: Collection[str], since: datetime) -> str:
@@ -48,8 +51,8 @@ def actors_of(visit: Visit, snapshot: GuildSnapshot, *, targets: Collection[str]
         entries = entries_of(log)
         for entry in entries:
             user_id = str(entry.get("user_id") or "")
-            ours = user_id in {"", visit.bot_id} or int(entry["id"]) < oldest
-            if not ours and str(entry.get("target_id")) in targets:
+            counts = user_id not in {"", visit.bot_id} and entry.get("action_type") not in _MADE
+            if counts and int(entry["id"]) >= oldest and str(entry.get("target_id")) in targets:
                 acts[user_id] += 1
         complete = len(entries) < _PAGE or int(entries[-1]["id"]) < oldest
         if complete:
@@ -65,7 +68,7 @@ def _names(log: Any) -> dict[str, str]:
 
 def _in_words(acts: Counter[str], names: Mapping[str, str], *, complete: bool) -> str:
     if not acts:
-        return _NOBODY
+        return NOBODY
     words = [
         f"{names[user_id]} ({user_id}) with {count} acts"
         if names.get(user_id)

@@ -80,6 +80,7 @@ class Census:
         config: The ProviderConfig whose objects are counted: what another bot can see is not known here.
         known: What was right, by UID.
         released: Tells of a hold's id whether it is released.
+        gone: Tells of a channel that is not listed whether it is known to be gone.
     """
 
     siblings: Siblings
@@ -89,6 +90,7 @@ class Census:
     config: str
     known: Recent[Known]
     released: Callable[[str], bool]
+    gone: Callable[[str], bool]
 
     def take(self) -> Findings:
         """Compare every object."""
@@ -145,10 +147,14 @@ class Census:
         raw = items.get(external_name)
         return None if raw is None or (resource.kind == CHANNEL.kind and is_hidden(raw)) else raw
 
-    @staticmethod
-    def _vanished(resource: Resource, sibling: Sibling) -> bool:
-        """Tell whether what is not listed went lately. A channel may have been hidden from the bot for long."""
-        return resource.kind == ROLE.kind or sibling.synced or sibling.held is not None
+    def _vanished(self, resource: Resource, sibling: Sibling) -> bool:
+        """Tell whether what is not listed has gone. A channel may have been hidden from the bot for long."""
+        return (
+            resource.kind == ROLE.kind
+            or sibling.synced
+            or sibling.held is not None
+            or self.gone(str(sibling.external_name))
+        )
 
     def _moved(self, resource: Resource, judged: list[Sibling]) -> frozenset[str]:
         """Return the fewest that somebody must have moved, of those whose order was right among themselves."""

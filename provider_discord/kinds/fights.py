@@ -149,7 +149,8 @@ class Fights:
                 record.times[name] = [at for at in times if at > oldest]
             often: dict[str, int] = {}
             for name, times in record.times.items():
-                if len(times) >= rules.put_back_limit:
+                on_its_way = name == "position" and record.moved
+                if len(times) >= rules.put_back_limit + on_its_way:
                     head = head_of(name)
                     often[head] = max(len(times), often.get(head, 0))
             return often

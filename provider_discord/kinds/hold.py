@@ -112,6 +112,7 @@ class Hold:
         differing: How many objects differ now ...
         vanished: ... and how many of these are gone from Discord.
         total: How many objects the guild has.
+        counted: How many had begun to differ within a poll when the hold began, also those that were put back.
         actors: Who did it, in words; "" while nobody has asked.
     """
 
@@ -122,6 +123,7 @@ class Hold:
     differing: int = 0
     vanished: int = 0
     total: int = 0
+    counted: int = 0
     actors: str = ""
 
     @property
@@ -263,7 +265,7 @@ class GuildWatch:
         elif hold is not None and not findings.departures and complete:
             self.end()
         elif hold is None and self._too_many(recent, findings.total, rules):
-            self._begin(new_id(), Cause.MASS_DRIFT, wall=wall)
+            self._begin(new_id(), Cause.MASS_DRIFT, wall=wall, counted=len(recent))
         if self.hold is not None:
             self.hold = replace(
                 self.hold,
@@ -286,8 +288,9 @@ class GuildWatch:
         self.returned = {uid: kept for uid, kept in self.returned.items() if kept[0] >= now - window_seconds}
         self.names = frozenset(departure.external_name for departure in findings.departures.values())
 
-    def _begin(self, identity: str, cause: Cause, *, wall: datetime) -> None:
-        self.hold = Hold(id=identity, cause=cause, since=wall.astimezone(UTC).replace(microsecond=0))
+    def _begin(self, identity: str, cause: Cause, *, wall: datetime, counted: int = 0) -> None:
+        since = wall.astimezone(UTC).replace(microsecond=0)
+        self.hold = Hold(id=identity, cause=cause, since=since, counted=counted)
         self.untold, self.counted, self.asks = True, True, 0
 
     @staticmethod

@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from provider_discord.apis.kinds import GUILD, PROVIDER_CONFIG
 from provider_discord.discord.errors import DiscordError
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds.actors import actors_of
+from provider_discord.kinds.actors import NOBODY, actors_of
 from provider_discord.kinds.census import Census, Known, digest
 from provider_discord.kinds.hold import Cause, GuildWatch, Hold, incident_end, incident_id
+from provider_discord.kinds.hold_links import HoldLinks
 from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.siblings import Sibling, Siblings
 from provider_discord.kinds.timings import KindTimings
-from provider_discord.kube.resource import Key, Obj, Resource
+from provider_discord.kinds.visibility import Presence
+from provider_discord.kube.resource import Resource
 from provider_discord.managed import meta
-from provider_discord.managed.announce import EventType, Recorder
+from provider_discord.managed.announce import EventType
 from provider_discord.managed.errors import Starting
 from provider_discord.managed.resource import ManagedResource
 
@@ -37,51 +39,6 @@ if TYPE_CHECKING:
 
 _ASKS: Final = 3
 _log = structlog.get_logger()
-
-
-class HoldMetrics(Protocol):
-    """What is told to Prometheus; must not block or raise."""
-
-    def held(self, cause: str, *, guilds: int) -> None:
-        """Tell how many guilds are held for a cause."""
-
-    def hold_began(self, cause: str) -> None:
-        """Count a hold."""
-
-    def left_alone(self, kind: str) -> None:
-        """Count a field that is left alone after a fight."""
-
-
-class NoHoldMetrics:
-    """Tells nobody."""
-
-    def held(self, cause: str, *, guilds: int) -> None:
-        """Do nothing."""
-
-    def hold_began(self, cause: str) -> None:
-        """Do nothing."""
-
-    def left_alone(self, kind: str) -> None:
-        """Do nothing."""
-
-
-@dataclass(slots=True, kw_only=True)
-class HoldLinks:
-    """What the holds need of the rest of the process; the composition root sets it.
-
-    Attributes:
-        wake: Looks at objects now.
-        config: Returns a ProviderConfig by name.
-        resolve: Puts ids in place of an object's references.
-        recorder: Takes events.
-        metrics: Takes numbers.
-    """
-
-    wake: Callable[[Iterable[tuple[Resource, Key]]], None] = lambda _who: None
-    config: Callable[[str], Obj | None] = lambda _name: None
-    resolve: Callable[[ManagedResource], ManagedResource] = lambda mr: mr
-    recorder: Recorder | None = None
-    metrics: HoldMetrics = field(default_factory=NoHoldMetrics)
 
 
 @dataclass(slots=True, eq=False)
@@ -168,7 +125,8 @@ class Holds:
             return None
         with guild.lock:
             hold = guild.watch.hold
-            again = hold is not None and not hold.actors and hold.differing and guild.watch.asks < _ASKS
+            unnamed = hold is not None and hold.actors in {"", NOBODY} and hold.differing
+            again = unnamed and guild.watch.asks < _ASKS
         if again:
             self._name_actors(guild, visit, snapshot)
         return self.peek(guild_id)
@@ -251,6 +209,7 @@ class Holds:
             config=visit.rules.config,
             known=self._known,
             released=released,
+            gone=lambda channel_id: _is_gone(visit, channel_id),
         )
         watch.count(
             census.take(),
@@ -391,10 +350,17 @@ class Holds:
             self.links.metrics.held(cause.value, guilds=counts[cause])
 
 
+def _is_gone(visit: Visit, channel_id: str) -> bool:
+    finding = visit.connection.visibility.known(channel_id)
+    return finding is not None and finding.presence in {Presence.GONE, Presence.ABSENT}
+
+
 def described(hold: Hold) -> str:
     """Say what a hold is about, for the Guild's condition."""
     what = f"{hold.differing} of the guild's {hold.total} objects differ at Discord though their manifests did not change"
     gone = f" ({hold.vanished} of them are gone)" if hold.vanished else ""
+    if hold.counted > hold.differing:
+        gone += f"; {hold.counted} began to within the last poll, some of them are put back"
     by = f", changed by {hold.actors}" if hold.actors else ""
     if hold.cause is Cause.INCIDENT:
         end = meta.to_rfc3339(hold.until) if hold.until is not None else "they end"

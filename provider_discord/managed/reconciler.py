@@ -160,7 +160,7 @@ class Reconciler:
                 # is woken when the config is well again.
                 patient = p.external is None and error.retry_after is None
                 # It is not looked at all that time, and must not pass for an object that has been.
-                then = replace(p.poll(), outcome=Outcome.ERROR) if patient else _wait(error.retry_after)
+                then = replace(p.poll(), outcome=Outcome.ERROR) if patient else _wait(p, error.retry_after)
                 return self._say(p, step, error, reason="CannotConnectToProvider", then=then)
             case Unreachable():
                 # The status cannot be written either.
@@ -225,8 +225,11 @@ def _goes_without_saying(p: Pass, error: Waiting) -> bool:
     return p.mr.synced_generation == p.generation and (error.retry_after or 0.0) <= longest
 
 
-def _wait(retry_after: float | None) -> Result:
-    return results.requeue() if retry_after is None else results.after(retry_after)
+def _wait(p: Pass, retry_after: float | None) -> Result:
+    """Return when to look again; at the latest with a poll, since what has to wait may be one field of many."""
+    if retry_after is None:
+        return results.requeue()
+    return p.poll() if retry_after > p.tools.timings.poll_interval_seconds else results.after(retry_after)
 
 
 def _retry(error: ManagedError | KubeError) -> Result:

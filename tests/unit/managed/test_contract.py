@@ -335,6 +335,11 @@ def test_what_cannot_be_put_back_soon_is_told_and_a_short_wait_is_not(world: Wor
     world.run(100)
     assert world.states(key)[1] == "ReconcileError"
     assert "update failed: limit on changes of size until noon" in world.message(key)
+    looks = len(world.cloud.calls)
+    world.run(200)
+    assert len(world.cloud.calls) >= looks + 3, (
+        "looked at as often as any other: another field may drift meanwhile"
+    )
 
 
 def test_what_was_told_is_told_again_after_things_were_well(world: World) -> None:

@@ -83,8 +83,9 @@ bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about
 	@$(BENCH)/bin/python -m bench.ratelimit.run --runs $(RUNS) --write
 
 .PHONY: generate
-generate: $(STAMP) ## CRDs and the field reference, from the models
+generate: $(STAMP) ## CRDs, references and dashboards, from the code
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
+	@$(BIN)/provider-discord metrics --output docs/operations/metrics.md
 	@$(BIN)/python hack/chart_crds.py
 
 .PHONY: image

@@ -10,7 +10,7 @@ import typer
 
 from provider_discord import __version__
 
-COMMANDS: Final = ("run", "backup", "simulate", "crds", "demo")
+COMMANDS: Final = ("run", "backup", "simulate", "crds", "metrics", "demo")
 
 
 def _print_version(value: bool) -> None:

@@ -212,50 +212,45 @@ class _Clients(Collector):
 
     def collect(self) -> Iterable[Metric]:
         states = self.states()
-        yield _gauge(
-            "provider_discord_queue_depth",
-            "Calls that wait for Discord's rate limits.",
-            sum(state.waiting for state in states),
-        )
-        yield _gauge(
-            "provider_discord_requests_in_flight",
-            "Requests to Discord not answered yet.",
-            sum(state.in_flight for state in states),
-        )
-        yield _gauge(
-            "provider_discord_rate_limit_buckets",
-            "Rate limit buckets of Discord known now.",
-            sum(state.buckets for state in states),
-        )
-        yield _gauge(
-            "provider_discord_rate_limit_parked",
-            "Sub-limits of Discord that are used up: fields or routes that wait for minutes while others go on.",
-            sum(state.parked for state in states),
-        )
-        yield _gauge(
-            "provider_discord_tokens_rejected",
-            "Bot tokens in use that Discord refuses.",
-            sum(state.token_rejected for state in states),
-        )
+        waiting, in_flight, buckets, parked, rejected, free, circuits = self._families()
+        waiting.add_metric([], sum(state.waiting for state in states))
+        in_flight.add_metric([], sum(state.in_flight for state in states))
+        buckets.add_metric([], sum(state.buckets for state in states))
+        parked.add_metric([], sum(state.parked for state in states))
+        rejected.add_metric([], sum(state.token_rejected for state in states))
         if states:
-            yield _gauge(
-                "provider_discord_rate_limit_global_free",
-                "Requests that the busiest bot token may still send now, of Discord's 50 a second.",
-                min(state.global_free for state in states),
-            )
-        circuits = GaugeMetricFamily(
-            "provider_discord_circuit_breaker_state",
-            "1 for the state of a resource type's circuit breaker: open if that of any bot token is.",
-            labels=["state", "resource_type"],
-        )
+            free.add_metric([], min(state.global_free for state in states))
         for resource_type, now in sorted(_worst(states).items()):
             for state in _CIRCUIT_STATES:
                 circuits.add_metric([state, resource_type], state == now)
-        yield circuits
+        return waiting, in_flight, buckets, parked, rejected, free, circuits
 
     def describe(self) -> Iterable[Metric]:
-        return ()
+        return self._families()
 
-
-def _gauge(name: str, documentation: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, documentation, value=value)
+    @staticmethod
+    def _families() -> list[GaugeMetricFamily]:
+        return [
+            GaugeMetricFamily(name, text, labels=labels)
+            for name, text, labels in (
+                ("provider_discord_queue_depth", "Calls that wait for Discord's rate limits.", []),
+                ("provider_discord_requests_in_flight", "Requests to Discord not answered yet.", []),
+                ("provider_discord_rate_limit_buckets", "Rate limit buckets of Discord known now.", []),
+                (
+                    "provider_discord_rate_limit_parked",
+                    "Sub-limits of Discord that are used up: fields or routes that wait for minutes while others go on.",
+                    [],
+                ),
+                ("provider_discord_tokens_rejected", "Bot tokens in use that Discord refuses.", []),
+                (
+                    "provider_discord_rate_limit_global_free",
+                    "Requests that the busiest bot token may still send now, of Discord's 50 a second.",
+                    [],
+                ),
+                (
+                    "provider_discord_circuit_breaker_state",
+                    "1 for the state of a resource type's circuit breaker: open if that of any bot token is.",
+                    ["state", "resource_type"],
+                ),
+            )
+        ]

@@ -19,7 +19,7 @@ from typing import Protocol
 from provider_discord.telemetry.guilds import GuildOf
 from provider_discord.telemetry.metrics import Metrics
 
-__all__ = ["ManagedInstruments", "Served"]
+__all__ = ["ManagedInstruments", "Served", "controller_name"]
 
 
 class Served(Protocol):

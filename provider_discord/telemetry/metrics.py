@@ -360,19 +360,7 @@ class _QueueCollector(Collector):
             self._queues[name] = (depth, processing_seconds)
 
     def collect(self) -> Iterable[Metric]:
-        depths = GaugeMetricFamily(
-            "workqueue_depth", "Keys that are due and wait.", labels=["name", "controller", "priority"]
-        )
-        unfinished = GaugeMetricFamily(
-            "workqueue_unfinished_work_seconds",
-            "Seconds that the workers have been at what they are at, together.",
-            labels=["name", "controller"],
-        )
-        longest = GaugeMetricFamily(
-            "workqueue_longest_running_processor_seconds",
-            "Seconds that the slowest worker has been at what it is at.",
-            labels=["name", "controller"],
-        )
+        depths, unfinished, longest = self._families()
         with self._lock:
             queues = dict(self._queues)
         for name, (depth, processing_seconds) in queues.items():
@@ -384,4 +372,22 @@ class _QueueCollector(Collector):
         return (depths, unfinished, longest)
 
     def describe(self) -> Iterable[Metric]:
-        return ()
+        return self._families()
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily(
+                "workqueue_depth", "Keys that are due and wait.", labels=["name", "controller", "priority"]
+            ),
+            GaugeMetricFamily(
+                "workqueue_unfinished_work_seconds",
+                "Seconds that the workers have been at what they are at, together.",
+                labels=["name", "controller"],
+            ),
+            GaugeMetricFamily(
+                "workqueue_longest_running_processor_seconds",
+                "Seconds that the slowest worker has been at what it is at.",
+                labels=["name", "controller"],
+            ),
+        )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _PRECISION_SECONDS = 0.005
 """Headers are rounded to milliseconds; several roundings add up to less than this."""
+_ROUNDED_SECONDS = 0.0015
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_SECONDS = 7 * 86_400.0
 """Longer than any window of Discord's (two days, for roles). A number beyond is a mistake, such as an epoch."""
@@ -70,12 +71,13 @@ class RateHeaders:
             headers: Names in lower case.
         """
         try:
+            reset_after = float(headers["x-ratelimit-reset-after"])
             found = cls(
                 limit=int(headers["x-ratelimit-limit"]),
                 remaining=int(headers["x-ratelimit-remaining"]),
-                reset_after=float(headers["x-ratelimit-reset-after"]),
+                reset_after=reset_after,
                 bucket=headers["x-ratelimit-bucket"],
-                reset=_finite(headers.get("x-ratelimit-reset")),
+                reset=_reset(headers.get("x-ratelimit-reset"), reset_after),
             )
         except (KeyError, ValueError):
             return None
@@ -89,12 +91,19 @@ class RateHeaders:
         return None if self.reset is None else self.reset - self.reset_after
 
 
-def _finite(text: str | None) -> float | None:
+def _reset(text: str | None, reset_after: float) -> float | None:
+    """Read X-RateLimit-Reset; None when it is missing, or when it looks as if told in whole seconds."""
     try:
         seconds = float(text or "nan")
     except ValueError:
         return None
-    return seconds if math.isfinite(seconds) else None
+    if not math.isfinite(seconds):
+        return None
+    return None if any(_is_whole(instant) for instant in (seconds, seconds - reset_after)) else seconds
+
+
+def _is_whole(seconds: float) -> bool:
+    return abs(seconds - round(seconds)) < _ROUNDED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ A connection is used by one request at a time and goes back only after a complet
 it is looked at: one that the server closed, or that was idle for long, is replaced. Failures become httpx's
 exceptions, told apart by whether the request can have left: connecting is a step of its own.
 
-``request.extensions`` are httpx's: ``timeout``, and ``trace``, which is told when a request is about to leave on an
-open connection. One more is ours: ``deadline``, the instant after which nothing is read any more. A read timeout
+``request.extensions`` are httpx's: ``timeout``, and ``trace``, which is told when a connection was opened and when a
+request is about to leave on it. One more is ours: ``deadline``, the instant after which nothing is read any more. A read timeout
 alone lets an answer whose headers or body drip go on for ever, so every single read gets at most what is left.
 """
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _PIECE = 64 * 1024
 _FAR_AWAY = 86_400.0
 LEAVING = "http11.send_request_headers.started"
-"""What ``trace`` is called with; httpcore's name for it."""
+CONNECTED = "connection.connect_tcp.complete"
+"""What ``trace`` is called with; httpcore's names."""
 
 
 class ConnectionsClosed(Exception):
@@ -95,10 +96,11 @@ class Connections(httpx.BaseTransport):
         timeout: Mapping[str, float | None] = request.extensions.get("timeout", {})
         connection = self._take(timeout.get("pool"))
         try:
-            self._connect(connection, timeout.get("connect"))
-            trace = request.extensions.get("trace")
-            if trace is not None:
-                trace(LEAVING, {})
+            trace = request.extensions.get("trace", _untold)
+            if connection.sock is None:
+                self._connect(connection, timeout.get("connect"))
+                trace(CONNECTED, {})
+            trace(LEAVING, {})
             failure = _write(connection, request, timeout.get("write"))
             until = request.extensions.get("deadline", self._now() + _FAR_AWAY)
             answer = self._head(connection, timeout.get("read"), until, failure)
@@ -169,8 +171,6 @@ class Connections(httpx.BaseTransport):
 
     @staticmethod
     def _connect(connection: http.client.HTTPConnection, seconds: float | None) -> None:
-        if connection.sock is not None:
-            return
         connection.timeout = seconds
         try:
             connection.connect()
@@ -318,6 +318,10 @@ def _write(
     except OSError as error:
         return httpx.WriteError(str(error))
     return None
+
+
+def _untold(_: str, __: Mapping[str, Any]) -> None:
+    return
 
 
 def _context() -> ssl.SSLContext:

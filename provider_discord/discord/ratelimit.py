@@ -179,7 +179,14 @@ class Limiter:
         ticket.bucket.used_at = now
 
     def complete(
-        self, ticket: Ticket, *, now: float, headers: Mapping[str, str] | None, ok: bool, sent_at: float
+        self,
+        ticket: Ticket,
+        *,
+        now: float,
+        headers: Mapping[str, str] | None,
+        ok: bool,
+        sent_at: float,
+        fresh: bool = False,
     ) -> None:
         """A granted request ended other than by 429.
 
@@ -189,10 +196,11 @@ class Limiter:
             headers: The answer's, names in lower case; None when none came.
             ok: Whether it was a success (2xx).
             sent_at: Just before its first byte.
+            fresh: Whether its connection was opened for it.
         """
         rate = RateHeaders.parse(headers) if headers is not None else None
         known = rate is not None and self._learn(ticket, rate, now)
-        self._release(ticket, now, rate=rate, sent_at=sent_at)
+        self._release(ticket, now, rate=rate, sent_at=sent_at, fresh=fresh)
         ticket.state = TicketState.DONE
         if rate is not None and known:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
@@ -290,12 +298,18 @@ class Limiter:
         self._in_flight.add(ticket)
 
     def _release(
-        self, ticket: Ticket, now: float, *, rate: RateHeaders | None = None, sent_at: float = -math.inf
+        self,
+        ticket: Ticket,
+        now: float,
+        *,
+        rate: RateHeaders | None = None,
+        sent_at: float = 0.0,
+        fresh: bool = False,
     ) -> None:
         self._in_flight.discard(ticket)
         counted_at = None if rate is None else rate.counted_at
         if counted_at is not None:
-            self._clock.learn(counted_at, sent_at=sent_at, received_at=now)
+            self._clock.learn(counted_at, sent_at=sent_at, received_at=now, fresh=fresh)
         self._global.ended(now, counted_at=counted_at)
         ticket.bucket.used_at = now
 

@@ -85,6 +85,7 @@ class Sender:
                     headers=response.headers,
                     ok=200 <= response.status < 300,
                     sent_at=response.sent_at,
+                    fresh=response.fresh,
                 )
                 return response
             refusals += 1

@@ -11,8 +11,8 @@ of a request written at s and answered at r bounds the difference D between the 
   A *spread* is added for a way there that is shorter still: half of the requests needed that much more than
   the quickest, more while there are few of them.
 
-The lesser of both is taken. Requests are told from their first byte on an open connection, since connecting
-is no part of the way there. If answers contradict each other (a clock stepped, machines disagree), all is
+The lesser of both is taken. A request is sent when its first byte leaves on an open connection; the first one on a
+connection says nothing of the way there, since what is behind the connection is set up meanwhile. If answers contradict each other (a clock stepped, machines disagree), all is
 forgotten and a new *era* begins; what an older era told is then worth nothing, and callers go by their own clock.
 """
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _SAMPLES = 64
 _TRUSTED = 20
@@ -46,40 +47,56 @@ class ServerInstant:
         return ServerInstant(self.seconds + seconds, self.era)
 
 
+class _Bounds(NamedTuple):
+    """Between what the clocks' difference is by one answer, and when that came."""
+
+    least: float
+    most: float
+    received_at: float
+
+
 class ServerClock:
     """What the last answers tell of the server's clock. Not safe for threads."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, float, float]] = deque(maxlen=_SAMPLES)
+        self._answers: deque[_Bounds] = deque(maxlen=_SAMPLES)
+        self._ways_there: deque[_Bounds] = deque(maxlen=_SAMPLES)
         self._era = 0
         self._offset: float | None = None
         self._trusted_until = -math.inf
 
-    def learn(self, seconds: float, *, sent_at: float, received_at: float) -> None:
+    def learn(self, seconds: float, *, sent_at: float, received_at: float, fresh: bool = False) -> None:
         """Take an answer.
 
         Args:
             seconds: When the server counted the request, on its clock.
             sent_at: Just before the request's first byte, on ours.
             received_at: When the answer's headers were there.
+            fresh: Whether the connection was opened for it.
         """
-        samples = self._samples
-        while samples and samples[0][2] < received_at - _HORIZON_SECONDS:
-            samples.popleft()
-        samples.append((sent_at - seconds, received_at - seconds, received_at))
-        quickest = max(sent for sent, _, _ in samples)
-        latest = min(received for _, received, _ in samples)
-        self._offset = None
-        if quickest > latest + _PRECISION_SECONDS:
+        answers, ways_there = self._answers, self._ways_there
+        for samples in (answers, ways_there):
+            while samples and samples[0].received_at < received_at - _HORIZON_SECONDS:
+                samples.popleft()
+        new = _Bounds(sent_at - seconds, received_at - seconds, received_at)
+        answers.append(new)
+        latest = min(bounds.most for bounds in answers)
+        if max(bounds.least for bounds in answers) > latest + _PRECISION_SECONDS:
             self._era += 1
-            samples.clear()
+            answers.clear()
+            ways_there.clear()
+            answers.append(new)
+        if not fresh:
+            ways_there.append(new)
+        self._offset = None
+        if len(answers) < _TRUSTED:
             return
-        count = len(samples)
-        if count < _TRUSTED:
-            return
-        median = sorted(sent for sent, _, _ in samples)[count // 2]
-        spread = (quickest - median) * (1 + _TRUSTED / count)
-        self._offset = min(latest, quickest + spread) + _PRECISION_SECONDS
+        offset, count = latest, len(ways_there)
+        if count >= _TRUSTED:
+            least = sorted(bounds.least for bounds in ways_there)
+            quickest, median = least[-1], least[count // 2]
+            offset = min(latest, quickest + (quickest - median) * (1 + _TRUSTED / count))
+        self._offset = offset + _PRECISION_SECONDS
         self._trusted_until = received_at + _HORIZON_SECONDS
 
     def instant(self, seconds: float) -> ServerInstant:

@@ -84,11 +84,18 @@ class Turns:
         self._wait(ticket, max_wait_seconds)
 
     def complete(
-        self, ticket: Ticket, *, now: float, headers: Mapping[str, str] | None, ok: bool, sent_at: float
+        self,
+        ticket: Ticket,
+        *,
+        now: float,
+        headers: Mapping[str, str] | None,
+        ok: bool,
+        sent_at: float,
+        fresh: bool = False,
     ) -> None:
         """The request ended other than by 429; see Limiter.complete."""
         with self._lock:
-            self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at)
+            self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at, fresh=fresh)
             self._pump()
 
     def cancel(self, ticket: Ticket) -> None:

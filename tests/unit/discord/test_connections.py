@@ -12,7 +12,13 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from provider_discord.discord.connections import LEAVING, Connections, ConnectionsClosed, open_transport
+from provider_discord.discord.connections import (
+    CONNECTED,
+    LEAVING,
+    Connections,
+    ConnectionsClosed,
+    open_transport,
+)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 TIMEOUT = {"connect": 2.0, "read": 2.0, "write": 2.0, "pool": 0.1}
@@ -313,8 +319,11 @@ def test_leaving_is_told_after_connecting() -> None:
                 "trace": lambda event, _: told.append((event, len(connections._busy))),
             },
         )
-        connections.handle_request(request).close()
-        assert told == [(LEAVING, 1)]
+        for _ in range(2):
+            response = connections.handle_request(request)
+            response.read()
+            response.close()
+        assert told == [(CONNECTED, 1), (LEAVING, 1), (LEAVING, 1)]
 
 
 def test_closing_ends_what_is_under_way_and_all_that_comes_later() -> None:

@@ -75,12 +75,25 @@ chaos: tools ## kill the provider thousands of times: up to an hour, resumable; 
 bench-latency: tools ## from a manifest's change to Discord, memory, start: about fifteen minutes
 	@$(BIN)/python bench/latency/run.py
 
-.PHONY: bench-ratelimit
-bench-ratelimit: ## the limiter beside hikari, discord.py and naive httpx: about half an hour; RUNS=1 is quicker
+.PHONY: bench-env
+bench-env:
 	@echo "==> Environment of the benchmark in $(BENCH) (the peers need other versions than we do)"
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+
+.PHONY: bench-ratelimit
+bench-ratelimit: bench-env ## the limiter beside hikari, discord.py and naive httpx: about 40 minutes; RUNS=1 is quicker
 	@$(BENCH)/bin/python -m bench.ratelimit.run --runs $(RUNS) --write
+
+.PHONY: bench-ratelimit-perturbed
+bench-ratelimit-perturbed: RUNS = 1
+bench-ratelimit-perturbed: bench-env ## the same with clocks, latency, restarts, outages ... gone wrong: about 15 minutes
+	@$(BENCH)/bin/python -m bench.ratelimit.run --perturbations --runs $(RUNS) --write
+
+.PHONY: bench-ratelimit-tuned
+bench-ratelimit-tuned: RUNS = 1
+bench-ratelimit-tuned: bench-env ## the same with the peers' best documented configuration: about 8 minutes
+	@$(BENCH)/bin/python -m bench.ratelimit.run --tuned --runs $(RUNS) --write
 
 .PHONY: generate
 generate: $(STAMP) ## CRDs, references and dashboards, from the code

@@ -18,6 +18,8 @@ from enum import StrEnum
 
 SETTLE_SECONDS = 1.3
 """After connecting and warming up: longer than the window of the global limit."""
+_AGAIN_SECONDS = 5.0
+"""When somebody persistent comes back after an error that does not say when."""
 
 
 class Verb(StrEnum):
@@ -26,6 +28,7 @@ class Verb(StrEnum):
     EDIT_ROLE = "edit-role"
     CREATE_ROLE = "create-role"
     EDIT_CHANNEL = "edit-channel"
+    RENAME_CHANNEL = "rename-channel"
     GET_CHANNEL = "get-channel"
     PUT_OVERWRITE = "put-overwrite"
 
@@ -41,6 +44,7 @@ class Operation:
         at: Seconds after the start at which somebody wants it.
         user: Whether it is a user's change, which somebody waits for; the others are background work.
         subject: For an overwrite, the role's id.
+        patience: Seconds after which the caller gives up; None never.
     """
 
     number: int
@@ -49,6 +53,7 @@ class Operation:
     at: float = 0.0
     user: bool = False
     subject: str = ""
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Job:
         operations: What to do.
         warm_up: What to do before the clock starts, one after the other.
         bound_seconds: What is not done by then is unfinished.
+        persistent: Callers come back after an error, when it says or after five seconds, as a reconciler does.
+        settle: Whether to let the global limit's window pass before the clock starts.
     """
 
     base_url: str
@@ -70,6 +77,8 @@ class Job:
     operations: tuple[Operation, ...]
     warm_up: tuple[Operation, ...] = ()
     bound_seconds: float = 60.0
+    persistent: bool = False
+    settle: bool = True
 
     def dump(self) -> str:
         """Return it as JSON."""
@@ -93,12 +102,21 @@ class Report:
         cpu_seconds: CPU time of its process meanwhile.
         latencies: Seconds from wanted to done, by number, of what succeeded.
         errors: Error by number, of what failed.
+        given_up: Numbers of those whose callers gave up.
     """
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     latencies: dict[int, float] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+    given_up: list[int] = field(default_factory=list)
+
+    def failed(self, operation: Operation, error: Exception) -> None:
+        """Note how an operation ended that did not succeed."""
+        if operation.patience is None:
+            self.errors[operation.number] = f"{type(error).__name__}: {error}"[:200]
+        else:
+            self.given_up.append(operation.number)
 
     def write(self) -> None:
         """Hand it to ``run``."""
@@ -123,16 +141,28 @@ async def drive_tasks(job: Job, perform: Callable[[Operation], Awaitable[object]
     """Run a job with a task for each operation."""
     for operation in job.warm_up:
         await perform(operation)
-    await asyncio.sleep(SETTLE_SECONDS)
+    if job.settle:
+        await asyncio.sleep(SETTLE_SECONDS)
     report = Report()
     start, cpu = time.monotonic(), time.process_time()
+
+    async def persevere(operation: Operation) -> None:
+        while True:
+            try:
+                await perform(operation)
+            except Exception as error:
+                if not job.persistent:
+                    raise
+                await asyncio.sleep(_pause(error))
+            else:
+                return
 
     async def one(operation: Operation) -> None:
         await asyncio.sleep(start + operation.at - time.monotonic())
         try:
-            await perform(operation)
+            await asyncio.wait_for(persevere(operation), operation.patience)
         except Exception as error:  # noqa: BLE001 - a contestant may fail in any way
-            report.errors[operation.number] = f"{type(error).__name__}: {error}"[:200]
+            report.failed(operation, error)
         else:
             report.latencies[operation.number] = time.monotonic() - start - operation.at
 
@@ -147,7 +177,8 @@ async def drive_tasks(job: Job, perform: Callable[[Operation], Awaitable[object]
 def drive_threads(job: Job, perform: Callable[[Operation], object]) -> Report:
     """Run a job with a thread for each operation; they are daemons, so that an unfinished one holds up nothing.
 
-    They are there before the clock starts, as a program's workers are before its work.
+    They are there before the clock starts, as a program's workers are before its work. A thread cannot be cancelled:
+    to give up in time is up to the contestant, who is told the operation's patience.
     """
     for operation in job.warm_up:
         perform(operation)
@@ -155,24 +186,41 @@ def drive_threads(job: Job, perform: Callable[[Operation], object]) -> Report:
     go = threading.Event()
     start = 0.0
 
+    def persevere(operation: Operation) -> None:
+        while True:
+            try:
+                perform(operation)
+            except Exception as error:
+                if not job.persistent:
+                    raise
+                time.sleep(_pause(error))
+            else:
+                return
+
     def one(operation: Operation) -> None:
         go.wait()
         if operation.at:
             time.sleep(max(0.0, start + operation.at - time.monotonic()))
         try:
-            perform(operation)
+            persevere(operation)
         except Exception as error:  # noqa: BLE001 - a contestant may fail in any way
-            report.errors[operation.number] = f"{type(error).__name__}: {error}"[:200]
+            report.failed(operation, error)
         else:
             report.latencies[operation.number] = time.monotonic() - start - operation.at
 
     threads = [threading.Thread(target=one, args=(operation,), daemon=True) for operation in job.operations]
     for thread in threads:
         thread.start()
-    time.sleep(SETTLE_SECONDS)
+    if job.settle:
+        time.sleep(SETTLE_SECONDS)
     start, cpu = time.monotonic(), time.process_time()
     go.set()
     for thread in threads:
         thread.join(max(0.0, start + job.bound_seconds - time.monotonic()))
     report.seconds, report.cpu_seconds = time.monotonic() - start, time.process_time() - cpu
     return report
+
+
+def _pause(error: Exception) -> float:
+    told = getattr(error, "retry_after", None)
+    return float(told) if isinstance(told, int | float) and told > 0 else _AGAIN_SECONDS

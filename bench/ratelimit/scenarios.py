@@ -1,10 +1,10 @@
 """The scenarios as data, and the least time that their limits allow anybody.
 
-The floor counts what the server's limits alone demand, perfectly known beforehand, and one median answer, since
-the last request has to be answered too. Where answers to creates are lost, it counts one look into the audit log for each of
-them, as a client does that looks each of them up by itself. It does not count what a client
-has to learn, nor jitter. Latency is drawn at the server after the request was counted: half of the answers take longer than 80 ms, one in a hundred
-longer than 100 ms.
+The floor counts what the server's limits alone demand, perfectly known beforehand, and one median answer, since the
+last request has to be answered too. Where answers to creates are lost, it counts one look into the audit log for each
+of them, as a client does that looks each of them up by itself. It does not count what a client has to learn, nor
+jitter. Latency is drawn at the server after the request was counted: half of the answers take longer than 80 ms, one
+in a hundred longer than 100 ms.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.ratelimit.jobs import Operation, Verb
-from provider_discord.simulator import BucketRule, Effect, Fault, Kind, LimitsConfig, Mode
+from provider_discord.simulator import BucketRule, Effect, Fault, Kind, LimitsConfig, Mode, SubLimit
 
 MEDIAN_SECONDS, P99_SECONDS = 0.08, 0.1
 GLOBAL_PER_SECOND = 50
 CREATES, LOST_EVERY = 30, 5
 
-_ROUTES: dict[Verb, str] = {
+ROUTES: dict[Verb, str] = {
     Verb.EDIT_ROLE: "PATCH /guilds/{guild_id}/roles/{role_id}",
     Verb.CREATE_ROLE: "POST /guilds/{guild_id}/roles",
     Verb.EDIT_CHANNEL: "PATCH /channels/{channel_id}",
+    Verb.RENAME_CHANNEL: "PATCH /channels/{channel_id}",
     Verb.GET_CHANNEL: "GET /channels/{channel_id}",
     Verb.PUT_OVERWRITE: "PUT /channels/{channel_id}/permissions/{overwrite_id}",
 }
-_AUDIT_LOG = "GET /guilds/{guild_id}/audit-logs"
+AUDIT_LOG = "GET /guilds/{guild_id}/audit-logs"
 _OF_GUILD = {Verb.EDIT_ROLE, Verb.CREATE_ROLE}
 
 
@@ -39,6 +40,21 @@ class Guild:
     guild_id: str
     roles: Sequence[str]
     channels: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What goes wrong for a while.
+
+    Attributes:
+        begins: Seconds after the first request.
+        seconds: For how long.
+        fault: What.
+    """
+
+    begins: float
+    seconds: float
+    fault: Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,14 @@ class Scenario:
         roles: How many roles the guild has.
         channels: How many channels.
         faults: What goes wrong.
+        sublimits: Limits on single fields.
+        disturbance: What goes wrong for a while; the floor is longer by as much.
+        skew_seconds: How far the server's clock is ahead of the client's.
+        jitter_seconds: Up to so much is added to each way; the floor is longer by what that is on average.
+        foreign: Requests that somebody else takes from the first bucket in each of its windows.
+        restart_at: Seconds after the first request at which the client's process is killed, and a new one does the rest.
+        persistent: Callers come back after an error.
+        unavoidable: 429s that nobody can avoid.
     """
 
     name: str
@@ -64,46 +88,71 @@ class Scenario:
     roles: int = 1
     channels: int = 0
     faults: tuple[Fault, ...] = ()
+    sublimits: tuple[SubLimit, ...] = ()
+    disturbance: Disturbance | None = None
+    skew_seconds: float = 0.0
+    jitter_seconds: float = 0.0
+    foreign: int = 0
+    restart_at: float | None = None
+    persistent: bool = False
+    unavoidable: int = 0
 
     @property
     def limits(self) -> LimitsConfig:
         """The server's limits."""
-        return LimitsConfig(mode=Mode.CUSTOM, buckets=self.buckets, global_per_second=GLOBAL_PER_SECOND)
+        return LimitsConfig(
+            mode=Mode.CUSTOM,
+            buckets=self.buckets,
+            sublimits=self.sublimits,
+            global_per_second=GLOBAL_PER_SECOND,
+        )
 
     def floor(self, operations: Sequence[Operation]) -> float:
         """Return the least number of seconds in which anybody can have all of them answered."""
-        least = max(operation.at for operation in operations)
-        least = max(least, (len(operations) - 1) // GLOBAL_PER_SECOND)
-        for rule in self.buckets:
-            lost = len(operations) // LOST_EVERY if self.faults and _AUDIT_LOG in rule.routes else 0
+        stays = [operation for operation in operations if operation.patience is None]
+        least = max(*(operation.at for operation in stays), (len(stays) - 1) // GLOBAL_PER_SECOND)
+        for n, rule in enumerate(self.buckets):
+            limit = rule.limit - (self.foreign if n == 0 else 0)
+            lost = len(stays) // LOST_EVERY if self.faults and AUDIT_LOG in rule.routes else 0
             majors = (
                 Counter({"": lost})
                 if lost
                 else Counter(
                     "" if operation.verb in _OF_GUILD else operation.target
-                    for operation in operations
-                    if _ROUTES[operation.verb] in rule.routes
+                    for operation in stays
+                    if ROUTES[operation.verb] in rule.routes
                 )
             )
             for count in majors.values():
                 if rule.kind is Kind.FIXED:
-                    wait = (count - 1) // rule.limit * rule.window_seconds
+                    wait = (count - 1) // limit * rule.window_seconds
                 else:
-                    wait = max(0, count - rule.limit) * rule.window_seconds / rule.limit
+                    wait = max(0, count - limit) * rule.window_seconds / limit
                 least = max(least, wait)
-        return least + MEDIAN_SECONDS
+        for sublimit in self.sublimits:
+            renamed = Counter(
+                operation.target for operation in stays if operation.verb is Verb.RENAME_CHANNEL
+            )
+            for count in renamed.values():
+                least = max(least, (count - 1) // sublimit.limit * sublimit.window_seconds)
+        if self.disturbance is not None:
+            least += self.disturbance.seconds
+        return least + MEDIAN_SECONDS + self.jitter_seconds
 
 
-def _rule(*verbs: Verb, limit: int, window_seconds: float, kind: Kind = Kind.FIXED) -> BucketRule:
-    return BucketRule(tuple(_ROUTES[verb] for verb in verbs), limit, window_seconds, kind)
+def rule_of(*verbs: Verb, limit: int, window_seconds: float, kind: Kind = Kind.FIXED) -> BucketRule:
+    """Return a bucket that these share."""
+    return BucketRule(tuple(ROUTES[verb] for verb in verbs), limit, window_seconds, kind)
 
 
-def _edit_roles(guild: Guild, _: random.Random) -> list[Operation]:
-    return [Operation(n, Verb.EDIT_ROLE, guild.roles[n]) for n in range(100)]
+def edit_roles(guild: Guild, _: random.Random) -> list[Operation]:
+    """Edit each role once."""
+    return [Operation(n, Verb.EDIT_ROLE, role) for n, role in enumerate(guild.roles)]
 
 
-def _edit_channels(guild: Guild, _: random.Random) -> list[Operation]:
-    return [Operation(n, Verb.EDIT_CHANNEL, guild.channels[n]) for n in range(200)]
+def edit_channels(guild: Guild, _: random.Random) -> list[Operation]:
+    """Edit two hundred channels once."""
+    return [Operation(n, Verb.EDIT_CHANNEL, channel) for n, channel in enumerate(guild.channels[:200])]
 
 
 def _one_channel_first(guild: Guild) -> list[Operation]:
@@ -143,40 +192,40 @@ def _every_fifth_create(effect: Effect, status: int = 500) -> tuple[Fault, ...]:
     )
 
 
-_CHANNELS = _rule(Verb.EDIT_CHANNEL, limit=5, window_seconds=5)
-_POLLS = _rule(Verb.GET_CHANNEL, limit=5, window_seconds=1, kind=Kind.SLIDING)
+CHANNELS = rule_of(Verb.EDIT_CHANNEL, limit=5, window_seconds=5)
+_POLLS = rule_of(Verb.GET_CHANNEL, limit=5, window_seconds=1, kind=Kind.SLIDING)
 _CREATES = (
-    _rule(Verb.CREATE_ROLE, limit=10, window_seconds=2),
-    BucketRule((_AUDIT_LOG,), 5, 5),
+    rule_of(Verb.CREATE_ROLE, limit=10, window_seconds=2),
+    BucketRule((AUDIT_LOG,), 5, 5),
 )
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "roles-fixed",
         "100 role edits, fixed bucket (10 per 2 s)",
-        (_rule(Verb.EDIT_ROLE, limit=10, window_seconds=2),),
-        _edit_roles,
+        (rule_of(Verb.EDIT_ROLE, limit=10, window_seconds=2),),
+        edit_roles,
         roles=100,
     ),
     Scenario(
         "roles-sliding",
         "100 role edits, sliding bucket (10 per 2 s)",
-        (_rule(Verb.EDIT_ROLE, limit=10, window_seconds=2, kind=Kind.SLIDING),),
-        _edit_roles,
+        (rule_of(Verb.EDIT_ROLE, limit=10, window_seconds=2, kind=Kind.SLIDING),),
+        edit_roles,
         roles=100,
     ),
     Scenario(
         "channels-cold",
         "200 channels edited, cold (5 per 5 s each)",
-        (_CHANNELS,),
-        _edit_channels,
+        (CHANNELS,),
+        edit_channels,
         channels=200,
     ),
     Scenario(
         "channels-warm",
         "200 channels edited after one other (5 per 5 s each)",
-        (_CHANNELS,),
-        _edit_channels,
+        (CHANNELS,),
+        edit_channels,
         warm_up=_one_channel_first,
         channels=201,
     ),
@@ -184,10 +233,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         "mixed",
         "180 mixed operations: 40 role edits, 60 channel edits, 40 channel reads, 40 overwrites on 20 channels",
         (
-            _rule(Verb.EDIT_ROLE, limit=10, window_seconds=2),
-            _CHANNELS,
+            rule_of(Verb.EDIT_ROLE, limit=10, window_seconds=2),
+            CHANNELS,
             _POLLS,
-            _rule(Verb.PUT_OVERWRITE, limit=10, window_seconds=15, kind=Kind.SLIDING),
+            rule_of(Verb.PUT_OVERWRITE, limit=10, window_seconds=15, kind=Kind.SLIDING),
         ),
         _mixed,
         roles=40,
@@ -196,7 +245,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "changes-behind-polls",
         "10 user changes at random moments behind 300 polls",
-        (_CHANNELS, _POLLS),
+        (CHANNELS, _POLLS),
         _changes_behind_polls,
         channels=310,
     ),

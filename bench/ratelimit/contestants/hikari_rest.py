@@ -1,9 +1,15 @@
-"""hikari's REST client with its default options (three retries of 5xx and transport errors)."""
+"""hikari's REST client with its default options (three retries of 5xx and transport errors).
+
+Tuned, it may retry five times, its most, and wait for any rate limit (`hikari.impl.RESTApp`: ``max_retries``,
+``max_rate_limit``). Nothing it documents is about cold buckets or clocks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from typing import Any
 
 import hikari
 
@@ -14,7 +20,8 @@ async def main() -> None:
     """Do the job on standard input."""
     job = read_job()
     logging.disable(logging.CRITICAL)
-    app = hikari.RESTApp(url=job.base_url)
+    tuned: dict[str, Any] = {"max_retries": 5, "max_rate_limit": 86_400.0} if "--tuned" in sys.argv else {}
+    app = hikari.RESTApp(url=job.base_url, **tuned)
     await app.start()
     async with app.acquire(job.token, hikari.TokenType.BOT) as rest:
         guild_id = int(job.guild_id)
@@ -31,6 +38,8 @@ async def main() -> None:
                     return await rest.edit_channel(
                         int(operation.target), rate_limit_per_user=operation.number + 2
                     )
+                case Verb.RENAME_CHANNEL:
+                    return await rest.edit_channel(int(operation.target), name=f"renamed-{operation.number}")
                 case Verb.GET_CHANNEL:
                     return await rest.fetch_channel(int(operation.target))
                 case Verb.PUT_OVERWRITE:

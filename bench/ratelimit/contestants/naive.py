@@ -1,8 +1,13 @@
-"""What people write first: httpx, and try again after 429, 5xx and transport errors."""
+"""What people write first: httpx, and try again after 429, 5xx and transport errors.
+
+Tuned, it sends five requests at a time, which is the advice that people get next.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from typing import Any
 
 import httpx
@@ -25,6 +30,8 @@ async def main() -> None:
                 return "POST", role, {"name": operation.target}
             case Verb.EDIT_CHANNEL:
                 return "PATCH", channel, {"rate_limit_per_user": operation.number + 2}
+            case Verb.RENAME_CHANNEL:
+                return "PATCH", channel, {"name": f"renamed-{operation.number}"}
             case Verb.GET_CHANNEL:
                 return "GET", channel, None
             case Verb.PUT_OVERWRITE:
@@ -35,6 +42,7 @@ async def main() -> None:
         "Authorization": f"Bot {job.token}",
         "User-Agent": "DiscordBot (https://example.org/bench, 1)",
     }
+    turn = asyncio.Semaphore(5) if "--tuned" in sys.argv else contextlib.nullcontext()
     async with httpx.AsyncClient(headers=headers, timeout=30.0, trust_env=False) as client:
 
         async def perform(operation: Operation) -> object:
@@ -42,7 +50,8 @@ async def main() -> None:
             failures = 0
             while True:
                 try:
-                    response = await client.request(method, job.base_url + path, json=body)
+                    async with turn:
+                        response = await client.request(method, job.base_url + path, json=body)
                     if response.status_code == 429:
                         await asyncio.sleep(float(response.json()["retry_after"]))
                         continue

@@ -55,15 +55,20 @@ def main() -> None:
 
     def perform(operation: Operation) -> object:
         waited_for = operation.user or operation.verb is not Verb.GET_CHANNEL
-        options = CallOptions(Priority.USER if waited_for else Priority.POLL)
+        options = CallOptions(
+            Priority.USER if waited_for else Priority.POLL, max_wait_seconds=operation.patience
+        )
         match operation.verb:
             case Verb.EDIT_ROLE:
-                body = {"color": operation.number + 1}
+                body: dict[str, object] = {"color": operation.number + 1}
                 return client.modify_role(job.guild_id, operation.target, body, options=options)
             case Verb.CREATE_ROLE:
                 return create(operation.target, 0, options)
             case Verb.EDIT_CHANNEL:
                 body = {"rate_limit_per_user": operation.number + 2}
+                return client.modify_channel(operation.target, body, options=options)
+            case Verb.RENAME_CHANNEL:
+                body = {"name": f"renamed-{operation.number}"}
                 return client.modify_channel(operation.target, body, options=options)
             case Verb.GET_CHANNEL:
                 return client.channel(operation.target, options=options)

@@ -59,7 +59,7 @@ from provider_discord.managed.usage import Usages
 from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
 from provider_discord.telemetry.hold import HoldInstruments
 from provider_discord.telemetry.logs import register_secret
-from provider_discord.telemetry.managed import ManagedInstruments
+from provider_discord.telemetry.managed import ManagedInstruments, controller_name
 from provider_discord.telemetry.memory import MemoryReports
 from provider_discord.telemetry.metrics import Metrics
 from provider_discord.telemetry.process import memory_limit_bytes
@@ -152,9 +152,11 @@ class App:
             metrics=self.metrics,
         )
         self._stores: dict[Resource, Store] = {resource: Store() for resource in resources}
+        controllers = {(one.api_version, one.kind): controller_name(one) for one in resources}
         self._events = EventRecorder(
             self._access,
             component=_NAME,
+            source=lambda about: controllers.get((about["apiVersion"], about["kind"]), _NAME),
             instance=config.identity,
             timings=timings.kube,
             now=self._now,

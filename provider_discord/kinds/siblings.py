@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
@@ -20,10 +20,11 @@ from provider_discord.kinds import fights
 from provider_discord.kinds.hold import Mark, mark_of
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
-from provider_discord.managed import meta
+from provider_discord.managed import conditions, meta
 from provider_discord.managed.resource import config_name_of, settled_generation_of, synced_generation_of
 
 INDEX = "kinds.guild"
+PAUSED_REASON: Final = conditions.reconcile_paused().reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,10 @@ def sibling_of(obj: Obj) -> Sibling:
         policies = ["*"]
     position = wanted.get("position")
     is_guild = obj.get("kind") == "Guild"
-    deleting, paused = bool(metadata.get("deletionTimestamp")), annotations.get(meta.PAUSED) == "true"
+    deleting = bool(metadata.get("deletionTimestamp"))
+    synced = conditions.find((obj.get("status") or {}).get("conditions"), conditions.SYNCED)
+    # Its own annotation, or that of what is above it: then its condition says so.
+    paused = annotations.get(meta.PAUSED) == "true" or synced.get("reason") == PAUSED_REASON
     generation = meta.generation_of(obj)
     return Sibling(
         key=key_of(obj),

@@ -106,21 +106,24 @@ class EventRecorder:
         wall: Callable[[], datetime],
         metrics: Metrics | None = None,
         log: Any = None,
+        source: Callable[[Obj], str] | None = None,
     ) -> None:
         """Make one; `start` starts its thread.
 
         Args:
             access: the API server.
-            component: who we are, for the FROM column: `provider-discord`.
+            component: who we are: `provider-discord`.
             instance: which copy of us, for example the pod's name.
             timings: this room's constants.
             now: monotonic seconds.
             wall: aware UTC, for the events' timestamps.
             metrics: where dropped events are counted.
             log: a structlog logger.
+            source: what the FROM column shows for an object, given its reference; else who we are.
         """
         self._access = access
         self._component = component
+        self._source = source or (lambda _involved: component)
         self._instance = instance
         self._timings = timings
         self._now = now
@@ -287,7 +290,7 @@ class EventRecorder:
             "type": said.type,
             "reason": said.reason,
             "message": said.message,
-            "source": {"component": self._component, "host": self._instance},
+            "source": {"component": self._source(involved), "host": self._instance},
             "reportingComponent": self._component,
             "reportingInstance": self._instance,
             "firstTimestamp": stamp,

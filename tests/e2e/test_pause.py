@@ -34,6 +34,9 @@ def test_a_paused_guild_stops_everything_in_it(system: System, above: str) -> No
         said = system.until_synced_false(kind, of, "is paused by the annotation")
         assert said.startswith(f"{says} is paused by the annotation {meta.PAUSED}")
         assert system.condition(kind, of, "Synced")["reason"] == "ReconcilePaused"
+    event = system.until_event("lobby", "ReconciliationPaused", says, "Normal")
+    assert event["source"]["component"] == "managed/channel.channel.discord.crossplane.io"
+    assert event["reportingComponent"] == "provider-discord"
     since = system.discord.last_request()
 
     # By hand, by manifest, anew and away: nothing of it is followed.

@@ -41,6 +41,16 @@ def _obj(name: str = "x", version: int = 1, **changes: Any) -> Obj:
     [
         ({}, True, "an ordinary one"),
         ({"annotations": {"crossplane.io/paused": "true"}}, False, "paused"),
+        (
+            {
+                "status": {
+                    "atProvider": {"id": _ID, "guildId": _GUILD},
+                    "conditions": [{"type": "Synced", "status": "False", "reason": "ReconcilePaused"}],
+                }
+            },
+            False,
+            "paused by its ProviderConfig",
+        ),
         ({"metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}}, False, "being deleted"),
         ({"spec": {"managementPolicies": ["Observe"]}}, False, "only observed"),
         ({"spec": {"managementPolicies": ["Observe", "Create", "Update"]}}, True, "may be updated"),

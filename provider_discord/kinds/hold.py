@@ -144,7 +144,7 @@ class Mark:
 def mark_of(obj: Mapping[str, Any]) -> Mark | None:
     """Return which hold an object's condition ``Held`` tells of; None: of none."""
     raw = conditions.find((obj.get("status") or {}).get("conditions"), conditions.HELD)
-    if raw.get("status") != "True":
+    if raw.get("status") != "True" or raw.get("observedGeneration", 0) != meta.generation_of(obj):
         return None
     found = _MARK.search(str(raw.get("message") or ""))
     since = meta.from_rfc3339(found[2]) if found else None

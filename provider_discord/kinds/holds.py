@@ -226,7 +226,9 @@ class Holds:
     def _recover(self, watch: GuildWatch, visit: Visit, guild_id: str) -> None:
         if watch.recovered:
             return
-        marks = [one.held for _, one in self._objects(guild_id) if one.held is not None]
+        # The Guild's condition is kept up to date; another object's may be left over from a hold that ended.
+        about = self._guild_objects(guild_id) or self._objects(guild_id)
+        marks = [one.held for _, one in about if one.held is not None]
         watch.recover(marks, released=self._released(visit, guild_id))
         if watch.hold is not None:
             _log.info(

@@ -242,6 +242,24 @@ def test_a_watch_from_a_version_of_the_future_is_taken_and_silent(client: KubeCl
         assert [event for event in watch if event.type is not EventType.BOOKMARK] == []
 
 
+def test_a_version_that_is_gone_is_told_as_gone(client: KubeClient, namespace: str) -> None:
+    """Compacted history: the reflector then lists everything again."""
+    with (
+        pytest.raises(errors.Gone),
+        client.watch(WIDGETS, resource_version="1", timeout_seconds=5, namespace=namespace) as watch,
+    ):
+        list(watch)
+
+
+def test_a_field_that_nobody_here_knows_survives_every_write(client: KubeClient, namespace: str) -> None:
+    made = client.create(WIDGETS, widget(namespace, size=1, fromTomorrow={"deep": [1, {"x": None}]}))
+    made["metadata"]["annotations"] = {"a": "b"}
+    written = client.replace(WIDGETS, made)
+    written["status"] = {"ok": True}
+    client.replace_status(WIDGETS, written)
+    assert client.get(WIDGETS, Key(namespace, "a"))["spec"] == made["spec"]
+
+
 def test_somebody_without_rights(control_plane: ControlPlane, namespace: str) -> None:
     nobody = connect(control_plane.kubeconfig_for(f"nobody-{secrets.token_hex(3)}"))
     with pytest.raises(errors.Forbidden, match=r"widgets\.client\.test\.example\.org"):

@@ -70,7 +70,6 @@ STEPS: tuple[Step, ...] = (
     Step(steps_before.swept_away, "CannotDeleteExternalResource", "delete failed", own_writes=False),
     Step(steps_before.claim, "ExternalNameInUse"),
     Step(steps_before.references, "CannotResolveResourceReferences"),
-    Step(steps_before.paused_above),  # Now that references tell what it is inside of.
     Step(steps_before.connect, "CannotConnectToProvider", "connect failed", own_writes=False),
     Step(
         steps_create.unsettled_create,

@@ -101,6 +101,7 @@ def claim(p: Pass) -> Result | None:
 
 def references(p: Pass) -> Result | None:
     """Resolve references into this pass's view. A config that is not usable is told before a reference that is not."""
+    parent = p.parent
     try:
         p.mr = p.tools.references.resolve(p.mr, p.kind.references)
     except Waiting as cause:
@@ -110,6 +111,8 @@ def references(p: Pass) -> Result | None:
         if age > p.tools.timings.reference_patience_seconds:
             raise Waiting(str(cause), retry_after=cause.retry_after) from None
         raise
+    if p.parent != parent:  # Only now it is known what the object is inside of.
+        p.check_paused_above()
     return None
 
 

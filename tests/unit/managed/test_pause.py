@@ -164,6 +164,16 @@ def test_a_place_pauses_what_names_it_by_its_id(world: World, place: str) -> Non
     assert world.states(key) == SETTLED
 
 
+@pytest.mark.usefixtures("place")
+def test_a_place_pauses_what_selects_it_from_its_first_pass_on(world: World) -> None:
+    world.edit(PLACE, lambda obj: obj["metadata"].update(labels={"a": "b"}), resource=PLACES)
+    pause(world, PLACE, PLACES)
+    key = world.thing(placeIdSelector={"matchLabels": {"a": "b"}})
+    world.run(100)
+    assert "Place ns/here is paused" in world.message(key)
+    assert ("create", "a") not in world.cloud.calls
+
+
 def test_a_place_that_only_observes_pauses_those_of_its_config(world: World, place: str) -> None:
     world.edit(PLACE, lambda obj: obj["spec"].update(managementPolicies=["Observe"]), resource=PLACES)
     key = world.thing(placeId=place)

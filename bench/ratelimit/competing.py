@@ -178,6 +178,9 @@ def compete(
             report.latencies.get(operation.number, float("inf")) for operation in operations if operation.user
         ]
         requests = _log(control)
+        if scenario.foreign:
+            taken = sum(1 for one in control.requests(status=200) if one["user_agent"] == _SOMEBODY_ELSE)
+            cell.floor = scenario.floor(operations, taken=taken)
         cell.requests = len(requests)
         cell.refused = Counter(str(entry["scope"]) for entry in requests if entry["status"] == 429)
         names = Counter(role["name"] for role in control.roles())
@@ -235,12 +238,17 @@ class _Disturber:
             self._take()
 
     def _take(self) -> None:
+        """Take a fair share of a bucket, and insist on it: a refusal is repeated the moment that it says."""
         every = self._scenario.buckets[0].window_seconds / self._scenario.foreign
         path = f"/guilds/{self._guild.guild_id}/roles/{self._guild.roles[-1]}"
         headers = {"Authorization": f"Bot {DEFAULT_TOKEN}", "User-Agent": _SOMEBODY_ELSE}
         with httpx.Client(headers=headers, trust_env=False) as client:
             while not self._over.wait(every * self._rng.uniform(0.8, 1.2)):
-                client.patch(self._addresses.api + path, json={"color": self._rng.randrange(1_000)})
+                while True:
+                    colour = self._rng.randrange(1_000)
+                    answer = client.patch(self._addresses.api + path, json={"color": colour})
+                    if answer.status_code != 429 or self._over.wait(answer.json()["retry_after"]):
+                        break
 
 
 def _start(contestant: Contestant) -> subprocess.Popen[str]:

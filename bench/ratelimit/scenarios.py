@@ -74,7 +74,8 @@ class Scenario:
         disturbance: What goes wrong for a while; the floor is longer by as much.
         skew_seconds: How far the server's clock is ahead of the client's.
         jitter_seconds: Up to so much is added to each way; the floor is longer by what that is on average.
-        foreign: Requests that somebody else takes from the first bucket in each of its windows.
+        foreign: Requests that somebody else wants from the first bucket in each of its windows; what he gets is in
+            the floor.
         restart_at: Seconds after the first request at which the client's process is killed, and a new one does the rest.
         persistent: Callers come back after an error.
         unavoidable: 429s that nobody can avoid.
@@ -107,12 +108,16 @@ class Scenario:
             global_per_second=GLOBAL_PER_SECOND,
         )
 
-    def floor(self, operations: Sequence[Operation]) -> float:
-        """Return the least number of seconds in which anybody can have all of them answered."""
+    def floor(self, operations: Sequence[Operation], *, taken: int = 0) -> float:
+        """Return the least number of seconds in which anybody can have all of them answered.
+
+        Args:
+            operations: The work.
+            taken: What others took from the first bucket meanwhile.
+        """
         stays = [operation for operation in operations if operation.patience is None]
         least = max(*(operation.at for operation in stays), (len(stays) - 1) // GLOBAL_PER_SECOND)
         for n, rule in enumerate(self.buckets):
-            limit = rule.limit - (self.foreign if n == 0 else 0)
             lost = len(stays) // LOST_EVERY if self.faults and AUDIT_LOG in rule.routes else 0
             majors = (
                 Counter({"": lost})
@@ -123,11 +128,12 @@ class Scenario:
                     if ROUTES[operation.verb] in rule.routes
                 )
             )
-            for count in majors.values():
+            for own in majors.values():
+                count = own + (taken if n == 0 else 0)
                 if rule.kind is Kind.FIXED:
-                    wait = (count - 1) // limit * rule.window_seconds
+                    wait = (count - 1) // rule.limit * rule.window_seconds
                 else:
-                    wait = max(0, count - limit) * rule.window_seconds / limit
+                    wait = max(0, count - rule.limit) * rule.window_seconds / rule.limit
                 least = max(least, wait)
         for sublimit in self.sublimits:
             renamed = Counter(

@@ -213,8 +213,21 @@ class Caller:
     # Deadline and retry
 
     def _with_retries(self, call: PreparedCall) -> Any:
+        try:
+            return self._attempt(
+                call
+            )  # nearly all calls end here; making a retry ready costs as much as the limiter
+        except _Attempt as failed:
+            first: _Attempt | None = failed
         t, route = self._timings, call.route.route
         earlier: list[_Attempt] = []
+
+        def attempt() -> Any:
+            nonlocal first
+            failed, first = first, None
+            if failed is not None:
+                raise failed
+            return self._attempt(call)
 
         def before_sleep(state: tenacity.RetryCallState) -> None:
             failed = state.outcome.exception() if state.outcome else None
@@ -239,7 +252,7 @@ class Caller:
         )
         failure: DiscordError
         try:
-            return retrying(self._attempt, call)
+            return retrying(attempt)
         except NotFound:
             if route.method == "DELETE" and any(failed.maybe_executed for failed in earlier):
                 return None  # an attempt before this one did it

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from threading import Thread
 from typing import Any, Final
 
 import pytest
-from controlplane import ControlPlane
+from controlplane import ControlPlane, Tool, ensure
 
 from tests.e2e.conftest import eventually
 from tests.operations.conftest import CHART, ROOT, AuditedPlane, Helm, HelmFailed, Obj
@@ -78,6 +79,14 @@ class Site:
         """Return something of a CRD's that a chart sets."""
         crd = self.get("crd", "guilds.guild.discord.crossplane.io")
         return [column["name"] for column in crd["spec"]["versions"][0]["additionalPrinterColumns"]]
+
+    def forget(self) -> None:
+        """Delete what the chart leaves. Nobody serves the objects here, so nothing holds them."""
+        for kind in ("channels.channel", "roles.role", "guilds.guild"):
+            self.kubectl("delete", f"{kind}.discord.crossplane.io", "--all", "--all-namespaces")
+        self.kubectl("delete", "providerconfigs.discord.crossplane.io", "--all")
+        self.kubectl("delete", "secret", "discord-credentials", *IN)
+        self._uids = {}
 
     def check_nothing_is_lost(self) -> None:
         """Fail if one of the things that must outlive the chart is not the very object that it was."""
@@ -169,18 +178,40 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     site.helm("uninstall", "other", "-n", "discord")
     site.check_nothing_is_lost()
 
-    # Nobody serves the objects, so nothing holds them.
-    for kind in ("channels.channel", "roles.role", "guilds.guild"):
-        site.kubectl("delete", f"{kind}.discord.crossplane.io", "--all", "-n", "discord")
-    site.kubectl("delete", "providerconfigs.discord.crossplane.io", "default")
+    site.forget()
 
 
 @pytest.fixture(scope="module")
-def installed(site: Site) -> Iterator[None]:
-    """The chart is installed, with no values."""
-    site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace")
+def installed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The chart is installed, by the commands of the README; without their image, which nobody runs here."""
+    readme = (ROOT / "README.md").read_text().partition("## On a cluster")[2]
+    lines = [line for line in readme.split("```")[1].splitlines() if line]
+    assert lines.pop(0).startswith("make image IMAGE=")
+    assert len(lines) == 3, "README's quick start has other commands than are tested here"
+    programs = tmp_path_factory.mktemp("bin")
+    for tool, path in ensure([Tool.HELM, Tool.KUBECTL]).items():
+        (programs / tool.value).symlink_to(path)
+    ran = subprocess.run(
+        ["bash", "-euc", "\n".join(lines)],
+        input="the-token\n",
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(programs),
+            "KUBECONFIG": str(site.control_plane.kubeconfig),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "providerconfig.discord.crossplane.io/default" in ran.stdout
+    assert site.token() == "the-token\n"  # The provider takes the end of the line away.
     yield
     site.helm("uninstall", RELEASE, *IN)
+    site.forget()
 
 
 @pytest.fixture

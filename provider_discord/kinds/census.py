@@ -148,8 +148,11 @@ class Census:
         return None if raw is None or (resource.kind == CHANNEL.kind and is_hidden(raw)) else raw
 
     def _vanished(self, resource: Resource, sibling: Sibling) -> bool:
-        """Tell whether what is not listed has gone. A channel may have been hidden from the bot for long."""
-        return (
+        """Tell whether what is not listed has gone. A channel may have been hidden from the bot for long.
+
+        What is being made again is no news: it had been counted, and was released or below the limit.
+        """
+        return not sibling.creating and (
             resource.kind == ROLE.kind
             or sibling.synced
             or sibling.held is not None

@@ -173,7 +173,7 @@ class GuildWatch:
         hold: The hold in force.
         began: When each object that differs began to (monotonic), by UID; minus infinity: it does not count any more.
         returned: What was found right again lately: when it had begun to differ, and its root.
-        reading: The picture that was counted last, by config; the count holds for all who look at the same.
+        reading: When the picture was taken that was counted last; the count holds for all who look at the same.
         recovered: The objects' conditions were looked at for a hold that another process left.
         counted: The hold was counted at least once by this process.
         untold: The hold has just begun: somebody has to tell.
@@ -184,7 +184,7 @@ class GuildWatch:
     began: dict[str, float] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     returned: dict[str, tuple[float, str]] = field(default_factory=dict)
-    reading: dict[str, float] = field(default_factory=dict)
+    reading: float | None = None
     names: frozenset[str] = frozenset()
     recovered: bool = False
     counted: bool = False

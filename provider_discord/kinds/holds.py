@@ -43,7 +43,10 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Guild:
-    """One guild's watch, and the lock under which it is counted: who asks meanwhile needs the answer anyway."""
+    """The watch over a guild, for the objects of one ProviderConfig: what another bot can see is not known to it.
+
+    It is counted under the lock: who asks meanwhile needs the answer anyway.
+    """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     watch: GuildWatch = field(default_factory=GuildWatch)
@@ -77,7 +80,7 @@ class Holds:
         self._timings = timings
         self._new_id = new_id
         self._lock = threading.Lock()
-        self._guilds: dict[str, _Guild] = {}
+        self._guilds: dict[tuple[str, str], _Guild] = {}
         self._known: Recent[Known] = Recent()
         self._born = now()
 
@@ -96,7 +99,7 @@ class Holds:
         if visit.rules.hold.disabled:
             return None
         self._check_synced()
-        guild = self._guild(snapshot.guild_id)
+        guild = self._guild(snapshot.guild_id, visit.rules.config)
         with guild.lock:
             before = guild.watch.hold
             self._bring_up_to_date(guild.watch, visit, snapshot)
@@ -117,7 +120,7 @@ class Holds:
         """
         self._check_synced()
         guild_id = snapshot.guild_id
-        guild = self._guild(guild_id)
+        guild = self._guild(guild_id, visit.rules.config)
         with guild.lock:
             self._recover(guild.watch, visit, guild_id)
             idle = guild.watch.hold is None and not incident_end(snapshot.guild, wall=self._wall())
@@ -129,24 +132,24 @@ class Holds:
             again = unnamed and guild.watch.asks < _ASKS
         if again:
             self._name_actors(guild, visit, snapshot)
-        return self.peek(guild_id)
+        return self.peek(guild_id, visit.rules.config)
 
-    def peek(self, guild_id: str) -> Hold | None:
-        """Return the hold as far as it is known, without counting."""
+    def peek(self, guild_id: str, config: str) -> Hold | None:
+        """Return the hold of a guild, for a ProviderConfig's objects, as far as it is known, without counting."""
         with self._lock:
-            guild = self._guilds.get(guild_id)
+            guild = self._guilds.get((guild_id, config))
         return guild.watch.hold if guild is not None else None
 
     def noticed(self, mr: ManagedResource, guild_id: str) -> None:
         """Take note that an object differs, whatever becomes of it."""
-        guild = self._guild(guild_id)
+        guild = self._guild(guild_id, mr.config_name)
         with guild.lock:
             guild.watch.noticed(mr.uid, now=self._now())
 
     def well(self, mr: ManagedResource, guild_id: str) -> None:
         """Take note that an object is as its manifest says."""
         self._known.put(mr.uid, Known(mr.generation, digest(mr.for_provider)))
-        guild = self._guild(guild_id)
+        guild = self._guild(guild_id, mr.config_name)
         ended = None
         with guild.lock:
             watch = guild.watch
@@ -181,9 +184,9 @@ class Holds:
     def _not_listed(self) -> list[Resource]:
         return [resource for resource, store in self._siblings.stores.items() if not store.has_synced]
 
-    def _guild(self, guild_id: str) -> _Guild:
+    def _guild(self, guild_id: str, config: str) -> _Guild:
         with self._lock:
-            return self._guilds.setdefault(guild_id, _Guild())
+            return self._guilds.setdefault((guild_id, config), _Guild())
 
     def _bring_up_to_date(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
         released = self._released(visit, snapshot.guild_id)
@@ -191,9 +194,7 @@ class Holds:
         if watch.hold is not None and released(watch.hold.id):
             self._count(watch, visit, snapshot)  # What differs now is what is released.
             watch.release()
-        if watch.reading.get(visit.rules.config) == snapshot.taken_at and watch.hold is None:
-            return
-        if watch.reading.get(visit.rules.config) != snapshot.taken_at or not watch.counted:
+        if watch.reading != snapshot.taken_at or (watch.hold is not None and not watch.counted):
             self._count(watch, visit, snapshot)
 
     def _count(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
@@ -221,14 +222,16 @@ class Holds:
             complete=not self._not_listed(),
             new_id=self._new_id,
         )
-        watch.reading[visit.rules.config] = snapshot.taken_at
+        watch.reading = snapshot.taken_at
 
     def _recover(self, watch: GuildWatch, visit: Visit, guild_id: str) -> None:
         if watch.recovered:
             return
         # The Guild's condition is kept up to date; another object's may be left over from a hold that ended.
-        about = self._guild_objects(guild_id) or self._objects(guild_id)
-        marks = [one.held for _, one in about if one.held is not None]
+        about = [one for _, one in self._guild_objects(guild_id) if one.config == visit.rules.config]
+        if not about:
+            about = [one for _, one in self._objects(guild_id) if one.config == visit.rules.config]
+        marks = [one.held for one in about if one.held is not None]
         watch.recover(marks, released=self._released(visit, guild_id))
         if watch.hold is not None:
             _log.info(
@@ -346,8 +349,10 @@ class Holds:
 
     def _measure(self) -> None:
         with self._lock:
-            held = [guild.watch.hold for guild in self._guilds.values()]
-        counts = Counter(hold.cause for hold in held if hold is not None)
+            holds = {(guild_id, guild.watch.hold) for (guild_id, _), guild in self._guilds.items()}
+        counts = Counter(
+            cause for _, cause in {(guild_id, hold.cause) for guild_id, hold in holds if hold is not None}
+        )
         for cause in Cause:
             self.links.metrics.held(cause.value, guilds=counts[cause])
 

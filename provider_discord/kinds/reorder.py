@@ -176,7 +176,7 @@ def position_diff(
         return None
     pending = what.pending(visit)
     keys = sort_keys(visit, snapshot.guild_id) | {object_id: position}
-    if visit.equipment.holds.peek(snapshot.guild_id) is not None:
+    if visit.equipment.holds.peek(snapshot.guild_id, visit.rules.config) is not None:
         keys = {**_without_dragged(visit, what, snapshot, keys), object_id: position}
     if pending.why_refused(object_id) is None:
         keys = pending.without_refused(keys)

@@ -46,7 +46,9 @@ class Sibling:
         config: The name of its ProviderConfig.
         settled: Its manifest is the one that was true at Discord when last looked at, and it is not being deleted.
         synced: It is Synced now.
-        writes: Its policies include Create or Update, and it is not paused.
+        creating: It is being made, or is to be made again.
+        writes: Its policies include Create or Update, and it is not paused by its own annotation. (Whoever asks is not
+            paused by what is above them all, whatever the conditions of the others still say.)
         held: The hold that its condition tells of; None: none.
         release: The hold that its annotation releases, "" for none.
     """
@@ -64,6 +66,7 @@ class Sibling:
     config: str
     settled: bool
     synced: bool
+    creating: bool
     writes: bool
     held: Mark | None
     release: str
@@ -165,7 +168,8 @@ def sibling_of(obj: Obj) -> Sibling:
     annotations: Mapping[str, Any] = metadata.get("annotations") or {}
     spec: Mapping[str, Any] = obj.get("spec") or {}
     wanted: Mapping[str, Any] = spec.get("forProvider") or {}
-    seen: Mapping[str, Any] = (obj.get("status") or {}).get("atProvider") or {}
+    status: Mapping[str, Any] = obj.get("status") or {}
+    seen: Mapping[str, Any] = status.get("atProvider") or {}
     external_name = str(annotations.get(meta.EXTERNAL_NAME) or "")
     policies = spec.get("managementPolicies")
     if policies is None:
@@ -173,7 +177,7 @@ def sibling_of(obj: Obj) -> Sibling:
     position = wanted.get("position")
     is_guild = obj.get("kind") == "Guild"
     deleting = bool(metadata.get("deletionTimestamp"))
-    synced = conditions.find((obj.get("status") or {}).get("conditions"), conditions.SYNCED)
+    synced = conditions.find(status.get("conditions"), conditions.SYNCED)
     # Its own annotation, or that of what is above it: then its condition says so.
     paused = annotations.get(meta.PAUSED) == "true" or synced.get("reason") == PAUSED_REASON
     generation = meta.generation_of(obj)
@@ -195,7 +199,8 @@ def sibling_of(obj: Obj) -> Sibling:
         config=config_name_of(obj),
         settled=not deleting and settled_generation_of(obj) == generation != 0,
         synced=synced_generation_of(obj) == generation != 0,
-        writes=not paused and not {"*", "Create", "Update"}.isdisjoint(policies),
+        creating=conditions.find(status.get("conditions"), conditions.READY).get("reason") == "Creating",
+        writes=annotations.get(meta.PAUSED) != "true" and not {"*", "Create", "Update"}.isdisjoint(policies),
         held=mark_of(obj),
         release=str(annotations.get(meta.RELEASE_HOLD) or ""),
     )

@@ -523,7 +523,7 @@ def test_every_value_of_a_full_status_survives(control_plane: ControlPlane, name
 
 
 HEADINGS = {
-    "Guild": ["NAME", "NAME", "GUILD-ID", "MEMBERS", "READY", "SYNCED", "EXTERNAL-NAME", "AGE"],
+    "Guild": ["NAME", "NAME", "GUILD-ID", "MEMBERS", "READY", "SYNCED", "HELD", "EXTERNAL-NAME", "AGE"],
     "Channel": [
         "NAME", "NAME", "TYPE", "GUILD", "CHANNEL-ID", "HAS-MESSAGES", "READY", "SYNCED", "EXTERNAL-NAME", "AGE",
     ],

@@ -142,7 +142,7 @@ def test_a_release_puts_everything_back_and_the_next_raid_is_held_again(
     _lock(world, channels)
     _look_anew(world)
     outcomes = [_pass(thing) for thing in (*channels, guild)]
-    hold = world.holds.peek(world.guild_id)
+    hold = world.holds.peek(world.guild_id, "bot")
     assert hold is not None
     woken: list[Any] = []
     world.holds.links.wake = woken.extend
@@ -186,7 +186,7 @@ def test_a_hold_survives_the_process_and_ends_when_it_was_undone(world: World) -
     _look_anew(world)
     for thing in (*channels, guild):
         _pass(thing)
-    hold = world.holds.peek(world.guild_id)
+    hold = world.holds.peek(world.guild_id, "bot")
     assert hold is not None
     world.holds.begin_anew()
     for thing in channels[:10]:
@@ -195,14 +195,14 @@ def test_a_hold_survives_the_process_and_ends_when_it_was_undone(world: World) -
     assert isinstance(_pass(channels[11]), Held), (
         "two that differ are far below the limit, but nobody has decided"
     )
-    again = world.holds.peek(world.guild_id)
+    again = world.holds.peek(world.guild_id, "bot")
     assert again is not None
     assert again.id == hold.id
     for thing in channels[10:]:
         world.discord.set_overwrite(thing.id, "everyone", allow=["VIEW_CHANNEL"], actor="Mo")
     _look_anew(world)
     _pass(guild)
-    assert world.holds.peek(world.guild_id) is None
+    assert world.holds.peek(world.guild_id, "bot") is None
     assert not _told(guild)
 
 
@@ -227,7 +227,7 @@ def test_roles_that_were_deleted_are_not_made_again(world: World) -> None:
     assert world.writes_since(mark) == []
     world.holds.begin_anew()
     assert isinstance(_pass(roles[3]), Held)
-    hold = world.holds.peek(world.guild_id)
+    hold = world.holds.peek(world.guild_id, "bot")
     assert hold is not None
     assert hold.vanished == 12
 
@@ -424,7 +424,7 @@ def test_without_a_guild_object_the_provider_config_releases(world: World) -> No
     _lock(world, channels)
     _look_anew(world)
     said = _pass(channels[0])
-    hold = world.holds.peek(world.guild_id)
+    hold = world.holds.peek(world.guild_id, "bot")
     assert hold is not None
     command = f"kubectl annotate providerconfigs.discord.crossplane.io bot {meta.RELEASE_HOLD}={hold.id} --overwrite"
     assert command in str(said)

@@ -32,6 +32,7 @@ _STARTING_SECONDS = 30.0
 _SHORTEST_BOUND = 20.0
 _WRITE_CHANNEL = {"type": 0}
 _SOMEBODY_ELSE = "DiscordBot (https://example.org/somebody-else, 1)"
+_LOGIN = "users/@me"
 _COMMIT_SECONDS = 0.3
 
 
@@ -194,7 +195,12 @@ def compete(
 
 
 def _log(control: ControlClient) -> list[dict[str, Any]]:
-    return [entry for entry in control.requests() if entry["user_agent"] != _SOMEBODY_ELSE]
+    """Return what the contestant asked, without its login."""
+    return [
+        entry
+        for entry in control.requests()
+        if entry["user_agent"] != _SOMEBODY_ELSE and not entry["path"].endswith(_LOGIN)
+    ]
 
 
 class _Disturber:

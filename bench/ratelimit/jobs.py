@@ -1,7 +1,8 @@
 """What a contestant is asked to do, and what it says of it: the wire between ``run`` and a contestant's process.
 
 A job comes as JSON on standard input and a report leaves as JSON on standard output, so that each contestant has
-a process, an event loop and a CPU account of its own. The two drivers below, one for asyncio and one for threads,
+a process, an event loop and a CPU account of its own. It asks ``GET /users/@me`` first, as programs do that log in, so
+that what is done once is done before the clock starts. The two drivers below, one for asyncio and one for threads,
 are the only code between a contestant's library and the clock.
 """
 

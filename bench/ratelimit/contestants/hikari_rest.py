@@ -24,6 +24,7 @@ async def main() -> None:
     app = hikari.RESTApp(url=job.base_url, **tuned)
     await app.start()
     async with app.acquire(job.token, hikari.TokenType.BOT) as rest:
+        await rest.fetch_my_user()
         guild_id = int(job.guild_id)
 
         async def perform(operation: Operation) -> object:

@@ -63,6 +63,7 @@ async def main() -> None:
                         raise
                     await asyncio.sleep(0.2 * 2**failures)
 
+        (await client.get(f"{job.base_url}/users/@me")).raise_for_status()
         (await drive_tasks(job, perform)).write()
 
 

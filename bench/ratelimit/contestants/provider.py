@@ -31,6 +31,7 @@ def main() -> None:
         timings=DiscordTimings(max_wait_seconds=job.bound_seconds, deadline_seconds=job.bound_seconds),
     )
     threading.stack_size(256 * 1024)
+    client.current_user(options=CallOptions(Priority.USER))
 
     def create(name: str, attempt: int, options: CallOptions) -> str:
         reason = f"bench attempt={name}/{attempt}"

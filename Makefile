@@ -99,6 +99,7 @@ bench-ratelimit-tuned: bench-env ## the same with the peers' best documented con
 generate: $(STAMP) ## CRDs, references and dashboards, from the code
 	@$(BIN)/provider-discord crds --output package/crds --reference docs/reference/fields.md
 	@$(BIN)/provider-discord metrics --output docs/operations/metrics.md
+	@PYTHONPATH=hack $(BIN)/python -m dashboards
 	@$(BIN)/python hack/chart_crds.py
 
 .PHONY: image

@@ -7,19 +7,26 @@ nothing is wrong. Afterwards the log must hold what the runbooks search it for.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
 from controlplane import ControlPlane, Tool
+from dashboards import FOLDER
+from prometheus_client.parser import text_string_to_metric_families
 
 from provider_discord.managed import meta
 from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
+from provider_discord.telemetry.metrics import Metrics
+from provider_discord.telemetry.reference import described
 from tests.conftest import REPOSITORY, require_tools
-from tests.e2e.conftest import TOKEN, Obj, Provider, System, _release, check_for_tracebacks
+from tests.e2e.conftest import TOKEN, Obj, Provider, System, _release, check_for_tracebacks, eventually
 from tests.operations.prometheus import Prometheus, scaled
 
 RULES = REPOSITORY / "chart/provider-discord/files/alerts.yaml"
@@ -43,7 +50,14 @@ class World:
         self.system.until(lambda: not self._firing(), "no alert to fire")
 
     def until_fires(self, *alerts: str) -> None:
-        self.system.until(lambda: self._firing() >= set(alerts), f"{', '.join(alerts)} to fire")
+        """Wait until each of them has fired; one cause may put the alerts on it right one by one."""
+        left = set(alerts)
+
+        def all_have() -> bool:
+            left.difference_update(self._firing())
+            return not left
+
+        self.system.until(all_have, f"{', '.join(alerts)} to fire")
 
     def until_resolved(self, *alerts: str) -> None:
         self.system.until(lambda: self._firing().isdisjoint(alerts), f"{', '.join(alerts)} to resolve")
@@ -209,3 +223,44 @@ def test_the_log_holds_what_the_runbooks_search_for(world: World) -> None:
         r"event=memory resident_mib=\d+": "memory, now and then",
     }.items():
         assert re.search(pattern, log), f"{what}: {pattern}"
+
+
+def test_what_is_scraped_is_on_the_page_of_metrics(world: World) -> None:
+    there = {one.name: (one.type, set(one.labels)) for one in described(Metrics())}
+    for family in text_string_to_metric_families(world.system.provider.get("/metrics").text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert name in there, f"{name} is missing on the page"
+        type_, labels = there[name]
+        assert family.type == type_
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == labels, sample
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: str(file.stem))
+def test_every_panel_shows_something_under_load(world: World, file: Path) -> None:
+    system, channel = world.system, world.objects[-1]["metadata"]["name"]
+    queries = [
+        (panel["title"], target["expr"])
+        for panel in json.loads(file.read_text())["panels"]
+        for target in panel.get("targets", [])
+    ]
+    variables = {"$__rate_interval": "10s", "$__range": "60s", "$guild": f"{system.namespace}/guild"}
+
+    def shows(query: str) -> bool:
+        for variable, value in variables.items():
+            query = query.replace(variable, value)
+        return any(not math.isnan(number) for number in world.prometheus.numbers(query))
+
+    def empty() -> list[str]:
+        # Some load: a change for the provider to make.
+        system.patch("Channel", channel, {"spec": {"forProvider": {"topic": secrets.token_hex(4)}}})
+        return [f"{title}: {query}" for title, query in queries if not shows(query)]
+
+    assert queries
+    left = ["not looked yet"]
+
+    def all_show() -> bool:
+        left[:] = empty()
+        return not left
+
+    eventually(all_show, "every panel to show something", explain=lambda: "\n".join(left))

@@ -48,7 +48,8 @@ class AuditedPlane:
 
     def requests_of(self, account: str) -> list[Obj]:
         """Return what a service account (`namespace:name`) has asked for, as audit events."""
-        events = (json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines())
+        whole, _, _ = self.audit_log.read_text(encoding="utf-8").rpartition("\n")
+        events = (json.loads(line) for line in whole.splitlines())
         return [event for event in events if event["user"]["username"] == f"system:serviceaccount:{account}"]
 
     def kubeconfig_of(self, account: str, folder: Path) -> Path:
@@ -70,7 +71,7 @@ class AuditedPlane:
         return str(answer["status"]["token"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedPlane]:
     """A control plane of these tests' own, with nothing in it yet."""
     require_tools(CONTROL_PLANE)

@@ -221,6 +221,7 @@ def test_alerts_and_dashboards_are_put_in_as_they_are(helm: Helm) -> None:
     files = {
         path.name: json.loads(path.read_text()) for path in (CHART / "files" / "dashboards").glob("*.json")
     }
+    assert files
     assert found == files
 
 

@@ -51,7 +51,7 @@ def considered(visit: Visit, snapshot: GuildSnapshot, found: Observation) -> Obs
         holds.noticed(mr, snapshot.guild_id)
     writes = mr.policies.updates if found.exists else mr.policies.creates
     if found.refusal is not None or not writes or _merely_neighbours(found):
-        return found
+        return found if holds.current(visit, snapshot.guild_id) is not None else _free(visit, found)
     hold = holds.ask(visit, snapshot)
     if hold is None:
         return _free(visit, found)
@@ -63,7 +63,7 @@ def told(visit: Visit, snapshot: GuildSnapshot, found: Observation) -> Observati
     holds = visit.equipment.holds
     hold = None if visit.rules.hold.disabled or visit.mr.deleting else holds.look(visit, snapshot)
     if hold is None:
-        return found
+        return _free(visit, found)
     message = f"{described(hold)}; to put everything back: {holds.way_out(visit, snapshot.guild_id, hold)}"
     others = tuple(one for one in found.conditions if one.type != conditions.HELD)
     refusal = found.refusal
@@ -127,10 +127,12 @@ def left_alone(visit: Visit) -> dict[str, int]:
     """Return the fields that this object leaves alone, each with how often it was put back; 0: it is not known any more."""
     if visit.rules.hold.disabled:
         return {}
-    often = visit.equipment.fights.often(
-        visit.mr.uid, _version(visit), rules=visit.rules.hold, now=visit.equipment.now()
-    )
-    return dict.fromkeys(fights.left_alone(visit.mr.obj), 0) | often
+    kept, often = dict.fromkeys(fights.left_alone(visit.mr.obj), 0), {}
+    if visit.equipment.fights.knows(visit.mr.uid):
+        often = visit.equipment.fights.often(
+            visit.mr.uid, _version(visit), rules=visit.rules.hold, now=visit.equipment.now()
+        )
+    return kept | often
 
 
 def fought_over(alone: Collection[str], diffs: Iterable[FieldDiff]) -> tuple[FieldDiff, ...]:

@@ -152,11 +152,10 @@ class Census:
 
         What is being made again is no news: it had been counted, and was released or below the limit.
         """
+        if sibling.held is not None:
+            return True
         return not sibling.creating and (
-            resource.kind == ROLE.kind
-            or sibling.synced
-            or sibling.held is not None
-            or self.gone(str(sibling.external_name))
+            resource.kind == ROLE.kind or sibling.synced or self.gone(str(sibling.external_name))
         )
 
     def _moved(self, resource: Resource, judged: list[Sibling]) -> frozenset[str]:

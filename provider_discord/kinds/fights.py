@@ -131,6 +131,10 @@ class Fights:
             while len(self._records) > _REMEMBERED:
                 del self._records[next(iter(self._records))]
 
+    def knows(self, uid: str) -> bool:
+        """Tell whether anything of the object was put back at all."""
+        return uid in self._records
+
     def well(self, uid: str) -> None:
         """Take note that nothing differs."""
         with self._lock:

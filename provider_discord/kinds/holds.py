@@ -118,12 +118,9 @@ class Holds:
         Raises:
             Starting: See ``ask``.
         """
-        self._check_synced()
         guild_id = snapshot.guild_id
         guild = self._guild(guild_id, visit.rules.config)
-        with guild.lock:
-            self._recover(guild.watch, visit, guild_id)
-            idle = guild.watch.hold is None and not incident_end(snapshot.guild, wall=self._wall())
+        idle = self.current(visit, guild_id) is None and not incident_end(snapshot.guild, wall=self._wall())
         if idle or self.ask(visit, snapshot) is None:
             return None
         with guild.lock:
@@ -139,6 +136,18 @@ class Holds:
         with self._lock:
             guild = self._guilds.get((guild_id, config))
         return guild.watch.hold if guild is not None else None
+
+    def current(self, visit: Visit, guild_id: str) -> Hold | None:
+        """Return the hold without counting; one that another process left, too.
+
+        Raises:
+            Starting: See ``ask``.
+        """
+        self._check_synced()
+        guild = self._guild(guild_id, visit.rules.config)
+        with guild.lock:
+            self._recover(guild.watch, visit, guild_id)
+            return guild.watch.hold
 
     def noticed(self, mr: ManagedResource, guild_id: str) -> None:
         """Take note that an object differs, whatever becomes of it."""

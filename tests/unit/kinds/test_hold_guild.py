@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provider_discord.kinds.actors import NOBODY
-from provider_discord.kinds.fights import LEFT_ALONE
+from provider_discord.kinds.fights import LEFT_ALONE, Fights
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import conditions, meta
 from provider_discord.managed.conditions import Condition
@@ -453,6 +453,8 @@ def test_a_field_is_left_alone_after_so_many_times_and_others_are_not(world: Wor
     assert said.reason == "LeftAlone"
     assert "put back 3 times within 60 minutes" in str(said)
     assert 'topic: "theirs" -> "ours"' in str(said)
+    object.__setattr__(world.equipment, "fights", Fights())
+    assert isinstance(_pass(thing), Blocked), "a new process begins no new fight"
     _edit(thing, topic="ours again")
     assert isinstance(_pass(thing), Change)
     assert LEFT_ALONE not in thing.obj["metadata"]["annotations"]

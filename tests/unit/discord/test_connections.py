@@ -133,6 +133,7 @@ def test_a_connection_is_used_again_and_all_of_a_request_arrives() -> None:
         ((b"HTTP/1.1 204 No Content\r\n\r\n",), b"", "no body"),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",), b"", "an empty one"),
         ((b"HTTP/1.1 100 Continue\r\n\r\n" + OK,), b"{}", "something before the answer"),
+        ((b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", OK), b"{}", "hints before the answer"),
         (
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
@@ -174,6 +175,8 @@ def test_answers_are_read_to_their_end_and_no_further(
         ((b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",), "the server says so"),
         ((b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",), "it is of the old kind"),
         ((b"HTTP/1.1 200 OK\r\n\r\n{}",), "its end is the answer's end"),
+        ((OK + OK,), "there is an answer too many, which must not become the next one"),
+        ((OK + b"x",), "there is more than an answer"),
     ],
 )
 def test_a_connection_that_ends_with_the_answer_is_not_used_again(
@@ -251,7 +254,12 @@ def _nothing(sock: socket.socket) -> None:
             "garbled",
         ),
         (answers(b"SSH-2.0-x\r\n", requests=1), httpx.RemoteProtocolError, "no HTTP"),
-        (answers(b"HTTP/1.1 103 Early Hints\r\n\r\n"), httpx.RemoteProtocolError, "not the answer itself"),
+        (answers(b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"), httpx.ReadTimeout, "not the answer itself"),
+        (
+            answers(b"HTTP/1.1 101 Upgrade\r\nUpgrade: x\r\n\r\n"),
+            httpx.RemoteProtocolError,
+            "another protocol",
+        ),
         (_drip, httpx.ReadTimeout, "headers that drip on and on"),
         (_nothing, httpx.ReadTimeout, "nothing at all"),
     ],

@@ -14,7 +14,7 @@ from provider_discord import discord
 from provider_discord.simulator import SimulatorServer
 
 HERE = Path(discord.__file__).parent
-DEPENDENCIES = {"httpx", "pybreaker", "structlog", "tenacity"}
+DEPENDENCIES = {"httptools", "httpx", "pybreaker", "structlog", "tenacity"}
 
 
 def example() -> str:
@@ -38,7 +38,7 @@ def test_the_example_of_the_documentation_runs(
     assert "Crew" in capsys.readouterr().out
 
 
-def test_it_needs_the_standard_library_and_four_packages() -> None:
+def test_it_needs_the_standard_library_and_five_packages() -> None:
     needed = set()
     for path in HERE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default=_USUAL, help="such as 7 or 1-20,1001")
     parser.add_argument("--lanes", type=int, default=6, help="how many seeds are run at once")
     parser.add_argument("--lives", type=int, help="how many lives end in a seed (its family's number)")
+    parser.add_argument(
+        "--times", type=int, default=1, help="run each seed so often: what fails now and then"
+    )
     parser.add_argument("--minutes", type=float, default=58.0, help="no seed is begun after this time")
     parser.add_argument("--fresh", action="store_true", help="run seeds that have passed as well")
     parser.add_argument("--debug", action="store_true", help="let the provider log every decision")
@@ -158,6 +161,10 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         _pipe(self._process.stdin).close()
         try:
@@ -172,29 +179,38 @@ class _Worker:
         pipe.flush()
 
 
+@dataclass(slots=True)
+class Deadline:
+    """No seed is begun after this instant (monotonic seconds)."""
+
+    at: float
+
+
 def _run(seeds: Sequence[int], options: argparse.Namespace, ledger: Ledger) -> None:
     shared: queue.Queue[int] = queue.Queue()
     own: queue.Queue[int] = queue.Queue()
-    for seed in seeds:
+    for seed in [seed for seed in seeds for _ in range(options.times)]:
         (own if family_of(seed) is Family.RESTART else shared).put(seed)
-    over = time.monotonic() + options.minutes * 60
+    deadline = Deadline(time.monotonic() + options.minutes * 60)
     told = {"folder": str(_FOLDER), "debug": options.debug, "lives": options.lives}
     crds = [_REPOSITORY / "package" / "crds"]
     done = Counter[str]()
+    workers: list[_Worker] = []
 
     def lane(endpoint: Endpoint | None, source: queue.Queue[int]) -> None:
         worker: _Worker | None = None
-        while time.monotonic() < over:
+        while time.monotonic() < deadline.at:
             try:
                 seed = source.get_nowait()
             except queue.Empty:
                 break
             if worker is None or not worker.alive:
                 worker = _Worker({**told, "endpoint": endpoint and asdict(endpoint)})
+                workers.append(worker)
             result = worker.run(seed)
             ledger.add(result)
             done["seeds"] += 1
-            print(_line(result, f"{done['seeds']}/{len(seeds)}"), flush=True)
+            print(_line(result, f"{done['seeds']}/{len(seeds) * options.times}"), flush=True)
         if worker is not None:
             worker.close()
 
@@ -208,8 +224,14 @@ def _run(seeds: Sequence[int], options: argparse.Namespace, ledger: Ledger) -> N
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            deadline.at = 0.0
+            for worker in workers:
+                worker.kill()
+            raise
 
 
 def _line(result: Result, number: str) -> str:

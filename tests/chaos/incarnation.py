@@ -7,17 +7,19 @@ no other thread comes to a halt first.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from provider_discord import app
-from provider_discord.kube.config import load_config
 from provider_discord.managed import attempts, steps_create
 from provider_discord.managed.external import Resolution, Verdict
 from provider_discord.managed.reconcile_pass import Pass
@@ -25,6 +27,8 @@ from provider_discord.managed.results import Result
 from provider_discord.managed.tools import Tools
 from provider_discord.telemetry.logs import configure
 from provider_discord.timings import Timings
+
+_DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class Life:
         lease_namespace: where its Lease is; "" for no leader election.
         label: the checkpoint at which it ends; "" for none.
         hit: at which time that it comes there, from 1.
+        installed: it is the installed command, started anew, instead of the fork.
         debug: log every decision.
         broken: a negative control: how it is made careless, see `BROKEN`.
     """
@@ -52,19 +57,22 @@ class Life:
     lease_namespace: str = ""
     label: str = ""
     hit: int = 1
+    installed: bool = False
     debug: bool = False
     broken: str = ""
 
 
-def preload(kubeconfig: Path | None = None) -> None:
-    """Import all that a life needs, so that a fork begins where others have arrived after a second."""
-    if kubeconfig is not None:
-        load_config(kubeconfig)
+def die_with_parent() -> None:
+    """Let the kernel end this process when its parent ends, where it can; a program that it becomes as well."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def live(life: Life) -> int:
     """Be the provider until told to stop; return the exit code."""
     _write_to(life.log)
+    if life.installed:
+        _become_the_command(life)
     configure(json=False, debug=life.debug)
     if life.broken:
         BROKEN[life.broken]()
@@ -84,6 +92,24 @@ def live(life: Life) -> int:
         timings=Timings.with_poll(poll_seconds=60.0, jitter_percentage=10).scaled(life.time_scale),
     )
     return app.App(config).run(stop)
+
+
+def _become_the_command(life: Life) -> None:
+    """Go on as `provider-discord run`, as it is installed."""
+    assert not life.label, "the installed command has no checkpoints"
+    assert not life.broken, "the installed command can't be broken"
+    program = str(Path(sys.executable).with_name("provider-discord"))
+    arguments = [
+        *(program, "run", "--kubeconfig", life.kubeconfig),
+        *("--metrics-bind-address", "0", "--health-probe-bind-address", "0"),
+        *("--max-reconcile-rate", str(life.workers), "--pod-name", life.identity),
+        *(("--debug",) if life.debug else ()),
+    ]
+    if life.lease_namespace:
+        arguments += ["--leader-election", "--leader-election-namespace", life.lease_namespace]
+    else:
+        arguments.append("--no-leader-election")
+    os.execve(program, arguments, {**os.environ, "PROVIDER_DISCORD_TIME_SCALE": str(life.time_scale)})  # noqa: S606
 
 
 class End:

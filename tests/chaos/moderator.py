@@ -48,6 +48,7 @@ class Moderator:
         self.deleted: list[str] = []
         """Ids of managed things that were deleted by hand."""
         self._order: dict[int, list[str]] = {}
+        self._latest = ""
 
     def begin(self) -> None:
         """Make a few things that nobody manages."""
@@ -69,7 +70,7 @@ class Moderator:
             try:
                 if verb():
                     self._order = self._order_of_own(self._discord.channels())
-                    return f"by hand: {verb.__name__}"
+                    return f"by hand: {verb.__name__}: {self._latest}"
             except ControlFailure:
                 continue  # The provider was faster: it is not there any more.
         return "nothing"
@@ -81,6 +82,7 @@ class Moderator:
         if len(self.channels) > 8:
             return False
         self._number += 1
+        self._latest = f"theirs-{self._number}"
         body: Json = {"name": f"theirs-{self._number}", "type": type_}
         if type_ == 0:
             body["topic"] = "hands off"
@@ -130,6 +132,7 @@ class Moderator:
             chosen = self._rand.choice(texts)
             self._discord.delete_channel(chosen, actor=ACTOR)
             del self.channels[chosen]
+            self._latest = chosen
             return True
         chosen = self._rand.choice(list(self.roles))
         self._discord.delete_role(chosen, actor=ACTOR)
@@ -197,6 +200,7 @@ class Moderator:
         self._rand.shuffle(keys)
         for key in keys[:4]:
             obj = self._cluster.get(*key)
+            self._latest = f"{key}"
             if obj is not None and external_name(obj) and not obj["metadata"].get("deletionTimestamp"):
                 return key, external_name(obj)
         return None

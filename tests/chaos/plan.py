@@ -147,14 +147,16 @@ def plan_of(seed: int, *, lives: int | None = None) -> Plan:
     if family is Family.CONTROL:
         broken = "delete-nothing" if seed % 1000 >= 500 else "create-again"
     adoption = rand.choice(["", "Refuse", "CreateNew", "CreateNew", "ByName"])
-    if family in {Family.CONTROL, Family.NO_AUDIT}:
+    if family is Family.BEYOND:
+        adoption = ""
+    elif family in {Family.CONTROL, Family.NO_AUDIT}:
         # The check of the name would keep a careless create from making a second one.
         adoption = "CreateNew" if broken else rand.choice(["", "CreateNew"])
     plan = Plan(
         seed=seed,
         family=family,
         deaths=_deaths(rand, family, count, seed=seed),
-        channels=rand.randrange(2, 7),
+        channels=10 if family is Family.BEYOND else rand.randrange(2, 7),
         roles=rand.randrange(1, 4),
         act_seconds=rand.choice([0.15, 0.3, 0.6]),
         by_hand=rand.choice([0.15, 0.3]),
@@ -191,7 +193,7 @@ def _deaths(rand: random.Random, family: Family, count: int, *, seed: int) -> tu
             seconds = rand.uniform(1.5, 3.5)
             kind = max(kind, 0.71)
         if family is Family.CONTROL:
-            deaths.append(Death(label="create.sent", seconds=2.0 + seconds))
+            deaths.append(Death(label="create.sent", seconds=5.0 + seconds))
         elif kind < 0.7:
             if deaths and deaths[-1].label == "create.sent" and rand.random() < 0.7:
                 label = rand.choice(RESOLVERS)  # noqa: PLW2901 - a death leads to the next

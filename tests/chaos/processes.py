@@ -1,7 +1,4 @@
-"""The provider as a process that can be killed: forked from a zygote, or the installed command.
-
-Both look the same to a lane: `start` with a `Life`, `alive`, `kill`, and how the last one ended.
-"""
+"""The provider as a process that can be killed at once, from any thread."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from tests.chaos.incarnation import Life
 
@@ -24,32 +21,8 @@ _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _START_SECONDS: Final = 120.0
 
 
-class Processes(Protocol):
-    """Where lives come from."""
-
-    def start(self, life: Life) -> None:
-        """Begin a life; the one before it must have ended."""
-        ...
-
-    def alive(self) -> bool:
-        """Whether it lives."""
-        ...
-
-    def kill(self) -> bool:
-        """End it by SIGKILL, from any thread, at once; False: it had ended already."""
-        ...
-
-    def end_code(self) -> int:
-        """How it ended, waiting for that: negative for a signal."""
-        ...
-
-    def close(self) -> None:
-        """End whatever lives."""
-        ...
-
-
 class Zygote:
-    """Lives forked from `zygote.py`."""
+    """Lives forked from `zygote.py`, one at a time: either the `App`, or the installed command."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -75,7 +48,7 @@ class Zygote:
             raise RuntimeError(msg)
 
     def start(self, life: Life) -> None:
-        """Fork a life."""
+        """Begin a life; the one before must have ended."""
         with self._news:
             number = self._id = next(self._ids)
             self._pid = 0
@@ -90,7 +63,7 @@ class Zygote:
             return bool(self._id) and self._id not in self._ended
 
     def kill(self) -> bool:
-        """Kill the latest one."""
+        """End the latest one by SIGKILL; False: it had ended already."""
         with self._lock:
             if not self._pid or self._id in self._ended:
                 return False
@@ -99,7 +72,7 @@ class Zygote:
             return True
 
     def end_code(self) -> int:
-        """Wait for the latest one's end."""
+        """Wait for the latest one's end and return its exit code, negative for a signal."""
         with self._news:
             self._news.wait_for(lambda: self._id in self._ended, _START_SECONDS)
             return self._ended[self._id]
@@ -136,57 +109,7 @@ class Zygote:
                 self._news.notify_all()
 
 
-class Command:
-    """Lives of the installed command, `provider-discord run`."""
-
-    def __init__(self) -> None:
-        self._program = Path(sys.executable).with_name("provider-discord")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, life: Life) -> None:
-        """Start the command. A life that ends at a label can't be had."""
-        assert not life.label, "the installed command has no checkpoints"
-        assert not life.broken, "the installed command can't be broken"
-        arguments = [
-            *("--kubeconfig", life.kubeconfig),
-            *("--metrics-bind-address", "0", "--health-probe-bind-address", "0"),
-            *("--max-reconcile-rate", str(life.workers), "--pod-name", life.identity),
-        ]
-        if life.lease_namespace:
-            arguments += ["--leader-election", "--leader-election-namespace", life.lease_namespace]
-        else:
-            arguments += ["--no-leader-election"]
-        if life.debug:
-            arguments.append("--debug")
-        environment = {**os.environ, "PROVIDER_DISCORD_TIME_SCALE": str(life.time_scale)}
-        with Path(life.log).open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._program), "run", *arguments], stdout=log, stderr=log, env=environment
-            )
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
-
-    def kill(self) -> bool:
-        """Kill it."""
-        if self._process is None or self._process.poll() is not None:
-            return False
-        self._process.kill()
-        return True
-
-    def end_code(self) -> int:
-        """Wait for its end."""
-        assert self._process is not None
-        return self._process.wait(_START_SECONDS)
-
-    def close(self) -> None:
-        """Kill it if it runs."""
-        if self.kill():
-            self.end_code()
-
-
-def wait_dead(processes: Processes, seconds: float = 30.0) -> None:
+def wait_dead(processes: Zygote, seconds: float = 30.0) -> None:
     """Wait until a killed life has ended."""
     deadline = time.monotonic() + seconds
     while processes.alive():

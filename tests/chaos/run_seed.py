@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import secrets
@@ -11,12 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from provider_discord.simulator import ControlFailure
+from tests.chaos.beyond import TRIALS, Missing, Scene
 from tests.chaos.cluster import Endpoint
 from tests.chaos.incarnation import Life
 from tests.chaos.judge import Verdict, creations, judge
 from tests.chaos.moderator import Moderator
 from tests.chaos.plan import Family, Plan
-from tests.chaos.processes import Processes, wait_dead
+from tests.chaos.processes import Zygote, wait_dead
 from tests.chaos.storm import Storm
 from tests.chaos.team import Team
 from tests.chaos.world import GUILD_NAME, World
@@ -79,7 +82,7 @@ def run_seed(
     plan: Plan,
     *,
     endpoint: Endpoint,
-    processes: Processes,
+    processes: Zygote,
     folder: Path,
     restart: Callable[[bool], None] | None = None,
     debug: bool = False,
@@ -120,7 +123,7 @@ def run_seed(
 
 class _Run:
     def __init__(
-        self, plan: Plan, world: World, processes: Processes, log: Path, result: Result, *, debug: bool
+        self, plan: Plan, world: World, processes: Zygote, log: Path, result: Result, *, debug: bool
     ) -> None:
         self._plan = plan
         self._world = world
@@ -146,6 +149,7 @@ class _Run:
             time_scale=TIME_SCALE,
             identity=world.name,
             lease_namespace=world.name if plan.leases else "",
+            installed=plan.family is Family.COMMAND,
             debug=debug,
             broken=plan.broken,
         )
@@ -166,14 +170,52 @@ class _Run:
         )
         result = self._result
         try:
-            self._rage(storm)
+            (self._exceed if plan.family is Family.BEYOND else self._rage)(storm)
         finally:
-            Path(self._life.log).with_suffix(".story").write_text("\n".join(storm.story) + "\n")
+            self._write_down(storm)
             result.kills, result.faults = dict(storm.kills), dict(storm.faults)
         result.complaints += storm.exits
         result.creates = creations(self._world.discord.audit_log())
         result.objects = self._team.made
         result.settle_seconds = round(max(self._settled_in, default=0.0), 2)
+
+    def _write_down(self, storm: Storm) -> None:
+        """Write the seed's story: who did what, what was asked of Discord, and its audit log."""
+        lines = [*storm.story, "", "Requests:"]
+        with contextlib.suppress(ControlFailure):
+            lines += [
+                f"{one['time']} {one['method']} {one['path']} {one['body']} -> {one['status']} "
+                f"{'committed ' if one['committed'] else ''}{one['fault'] or ''} {one['reason'] or ''}"
+                for one in self._world.discord.requests()
+            ]
+            lines += ["", "Audit log:", *map(str, self._world.discord.audit_log())]
+        Path(self._life.log).with_suffix(".story").write_text("\n".join(lines) + "\n")
+
+    def _exceed(self, storm: Storm) -> None:
+        """Go beyond a threshold from a settled guild, and back as the condition says."""
+        plan = self._plan
+        self._processes.start(self._life)
+        if not self._settle("before the trial", timed=False):
+            return
+
+        def die() -> None:
+            self._die(storm)
+            storm.rage(plan.deaths, acts=False)
+            self._processes.start(self._life)
+
+        scene = Scene(discord=self._world.discord, cluster=self._world.cluster, team=self._team, die=die)
+        number = plan.seed % 1000
+        trial = TRIALS[number % len(TRIALS)]
+        storm.tell(f"trial: {trial.__name__}")
+        try:
+            trial(scene, number // len(TRIALS) % 3)
+        except Missing as error:
+            self._result.stuck += 1
+            self._result.complaints.append(f"{trial.__name__}: {error}")
+            return
+        if self._settle(f"after the release of {trial.__name__}"):
+            self._team.remove_all()
+            self._settle("after all of it was deleted")
 
     def _rage(self, storm: Storm) -> None:
         plan, team = self._plan, self._team

@@ -16,7 +16,7 @@ from provider_discord.simulator import Effect, Fault
 from tests.chaos.incarnation import Life
 from tests.chaos.moderator import Moderator
 from tests.chaos.plan import Death, Plan
-from tests.chaos.processes import Processes, wait_dead
+from tests.chaos.processes import Zygote, wait_dead
 from tests.chaos.team import Team
 from tests.chaos.weather import Ambush, Mishap, Weather
 from tests.chaos.world import World
@@ -54,7 +54,7 @@ class Storm:
         plan: Plan,
         team: Team,
         moderator: Moderator,
-        processes: Processes,
+        processes: Zygote,
         life: Life,
         rand: random.Random,
     ) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from controlplane import ControlPlane
 
-from tests.chaos.incarnation import Life
 from tests.chaos.plan import Family, family_of, plan_of
-from tests.chaos.processes import Command, Zygote
+from tests.chaos.processes import Zygote
 from tests.chaos.proxy import one_namespace
 from tests.chaos.run_seed import Result, run_seed
 from tests.chaos.weather import Ambush, Mishap, Weather
@@ -37,6 +36,7 @@ class TestChaos:
         [
             pytest.param(3, 7, id="an administrator"),
             pytest.param(1001, 4, id="no audit log: a halt is allowed, a duplicate never"),
+            pytest.param(2001, 2, id="the installed command"),
         ],
     )
     def test_killed_anywhere_it_settles(
@@ -51,15 +51,6 @@ class TestChaos:
         assert result.passed, explained(result)
         assert sum(result.kills.values()) >= lives - 1
         assert result.creates > 0
-
-    def test_the_installed_command_settles(self, control_plane: ControlPlane, tmp_path: Path) -> None:
-        result = run_seed(
-            plan_of(2001, lives=2),
-            endpoint=endpoint_of(control_plane),
-            processes=Command(),
-            folder=tmp_path,
-        )
-        assert result.passed, explained(result)
 
     def test_a_careless_provider_is_found_out(
         self, control_plane: ControlPlane, zygote: Zygote, tmp_path: Path
@@ -135,11 +126,6 @@ class TestOneNamespace:
             "lane", "lane", group="discord.crossplane.io", namespaced=frozenset({"channels"})
         )
         assert rewrite(method, target) == rewritten
-
-
-def test_the_installed_command_takes_no_checkpoint() -> None:
-    with pytest.raises(AssertionError, match="no checkpoints"):
-        Command().start(Life(kubeconfig="", log="", time_scale=1.0, label="create.sent"))
 
 
 def explained(result: Result) -> str:

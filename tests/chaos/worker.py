@@ -19,8 +19,9 @@ from typing import Any
 from controlplane import ControlPlane
 
 from tests.chaos.cluster import Endpoint
-from tests.chaos.plan import Family, Plan, plan_of
-from tests.chaos.processes import Command, Processes, Zygote
+from tests.chaos.incarnation import die_with_parent
+from tests.chaos.plan import plan_of
+from tests.chaos.processes import Zygote
 from tests.chaos.run_seed import Result, run_seed
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,6 +29,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     """Serve until standard input ends."""
+    die_with_parent()
     told = json.loads(sys.stdin.readline())
     with ExitStack() as stack:
         lane = Lane(stack, told)
@@ -60,13 +62,11 @@ class Lane:
     def run(self, seed: int) -> Result:
         """Run a seed; whatever happens, there is a result."""
         plan = plan_of(seed, lives=self._lives)
-        processes: Processes | None = None
         try:
-            processes = self._processes(plan)
             return run_seed(
                 plan,
                 endpoint=self._where(),
-                processes=processes,
+                processes=self._processes(),
                 folder=self._folder,
                 restart=None if self._control_plane is None else self._restart,
                 debug=self._debug,
@@ -75,9 +75,7 @@ class Lane:
             said = f"the harness failed: {traceback.format_exc()}"
             return Result(seed=seed, family=plan.family.value, complaints=[said])
 
-    def _processes(self, plan: Plan) -> Processes:
-        if plan.family is Family.COMMAND:
-            return Command()
+    def _processes(self) -> Zygote:
         if self._zygote is None:
             self._zygote = Zygote()
             self._stack.callback(self._zygote.close)

@@ -22,8 +22,9 @@ from provider_discord.simulator import (
     SimulatorConfig,
     SimulatorServer,
 )
+from tests.chaos.beyond import PUT_BACK_LIMIT
 from tests.chaos.cluster import Cluster, Endpoint, Obj
-from tests.chaos.plan import Plan
+from tests.chaos.plan import Family, Plan
 from tests.chaos.proxy import Proxy, one_namespace
 from tests.chaos.weather import NETWORK, SERVER, Weather
 
@@ -174,6 +175,8 @@ class World:
             },
             "baseURL": f"{discord}/api/v10",
         }
+        if self._plan.family is Family.BEYOND:
+            spec["hold"] = {"putBackLimit": PUT_BACK_LIMIT}
         if self._plan.adoption:
             spec["adoption"] = self._plan.adoption
         return {

@@ -10,7 +10,6 @@ Run as `python -m tests.chaos.zygote`.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -19,11 +18,9 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Final
+from typing import Any
 
-from tests.chaos.incarnation import Life, live
-
-_DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG, linux/prctl.h
+from tests.chaos.incarnation import Life, die_with_parent, live
 
 
 def main() -> None:
@@ -66,8 +63,7 @@ def _fork(life: Life, *, close: tuple[int, ...]) -> int:
         return pid
     code = 70
     try:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for end in close:

@@ -126,12 +126,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=270,
     )
+    unreachable = re.search(r"NewConnectionError|NameResolutionError|ConnectTimeoutError", ran.stderr)
+    if unreachable and os.environ.get("CI") != "true":
+        pytest.skip("the package index that the image installs from can't be reached")
     assert ran.returncode == 0, f"{command}\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
     return scratch / "opt" / "provider-discord"
 
 
+@pytest.mark.timeout(300)
 def test_what_is_installed_is_what_the_tests_run_with_and_no_more(installed: Path) -> None:
     names = {path.name for path in (installed / "bin").iterdir()}
     assert "provider-discord" in names
@@ -322,6 +326,7 @@ def pod(audited: AuditedPlane, installed: Path, tmp_path: Path) -> Iterator[Pod]
         made.end()
 
 
+@pytest.mark.timeout(300)
 def test_it_runs_as_crossplane_runs_it(pod: Pod, audited: AuditedPlane) -> None:
     plane = audited.control_plane
     plane.kubectl("create", "namespace", "pod")

@@ -83,7 +83,8 @@ def world(
         provider = Provider(
             kubeconfig=control_plane.kubeconfig,
             folder=folder,
-            arguments=("--leader-election", "--leader-election-namespace", namespace),
+            # A poll a second on the scaled clock: alerts that wait for several polls fire sooner.
+            arguments=("--poll", "20s", "--leader-election", "--leader-election-namespace", namespace),
         )
         system = System(
             control_plane=control_plane, simulator=simulator, provider=provider, namespace=namespace
@@ -111,6 +112,13 @@ def _begin_and_end_well(world: World) -> Iterator[None]:
     world.until_well()
     yield
     world.system.discord.clear_faults()
+
+
+def test_the_log_is_quiet_while_nothing_happens(world: World) -> None:
+    before = len(world.system.provider.log)
+    world.system.until_polled(2)
+    said = world.system.provider.log[before:].splitlines()
+    assert [line for line in said if "event=memory" not in line] == []
 
 
 def test_down_and_too_little_memory(world: World) -> None:
@@ -211,6 +219,22 @@ def test_resource_blocked(world: World) -> None:
     world.until_resolved("ProviderDiscordResourceBlocked")
 
 
+def test_guild_held(world: World) -> None:
+    """Somebody changes most of the guild at once."""
+    system = world.system
+    for number in range(CHANNELS):
+        system.discord.edit_channel(f"channel-{number}", {"topic": "hacked"}, actor="Mo")
+    world.until_fires("ProviderDiscordGuildHeld")
+    assert "hacked" in {channel["topic"] for channel in system.discord.channels()}, "it is not fought"
+    # The runbook: the condition Held prints the command that releases it.
+    command = re.search(
+        r"kubectl (annotate .+? --overwrite)", system.condition("Guild", "guild", "Held")["message"]
+    )
+    assert command is not None
+    system.control_plane.kubectl(*command[1].split())
+    world.until_resolved("ProviderDiscordGuildHeld")
+
+
 def test_the_log_holds_what_the_runbooks_search_for(world: World) -> None:
     log = world.system.provider.log
     for pattern, what in {
@@ -220,6 +244,7 @@ def test_the_log_holds_what_the_runbooks_search_for(world: World) -> None:
         r"rate.*limit": "429s",
         r"security.*reject": "a token that was rejected",
         r"security.*token was changed": "a new token",
+        r"security.*unexpected actor or change.*Mo": "who changed so much",
         r"event=memory resident_mib=\d+": "memory, now and then",
     }.items():
         assert re.search(pattern, log), f"{what}: {pattern}"

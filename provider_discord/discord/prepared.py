@@ -74,6 +74,9 @@ def prepare(
 
 def audit_reason(text: str) -> str:
     """Encode a reason for X-Audit-Log-Reason: URL-encoded UTF-8, at most 512 characters so, cut between characters."""
+    encoded = quote(text, safe="", errors="replace")
+    if len(encoded) <= _MAXIMUM_REASON:
+        return encoded
     encoded = ""
     for character in text:
         piece = quote(character, safe="", errors="replace")

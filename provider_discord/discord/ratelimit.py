@@ -127,12 +127,12 @@ class Limiter:
                 instants.append(self._oldest[0][-1].arrived_at + self._timings.ageing_seconds)
             return min(instants, default=None)
         for bucket in self._waiting:
-            for need in (1, 2):
+            for need in (1, 2) if bucket.queues[Priority.POLL] else (1,):  # a poll leaves the last token
                 free_at = bucket.free_at(now, need)
                 if free_at is not None:
                     instants.append(free_at)
-            for queue in bucket.queues.values():
-                if queue:
+            for priority, queue in bucket.queues.items():
+                if queue and priority is not Priority.USER:  # he cannot rise
                     ages = self._ages(queue[0], now) + 1
                     instants.append(queue[0].arrived_at + ages * self._timings.ageing_seconds)
             for member in bucket.members:

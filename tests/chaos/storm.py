@@ -211,4 +211,5 @@ class Storm:
             self.faults[name] += hits
 
     def _lives_to_pick(self, count: int) -> list[int]:
-        return self._rand.sample(range(1, len(self._plan.deaths)), count) if count else []
+        lives = range(1, len(self._plan.deaths))
+        return self._rand.sample(lives, min(count, len(lives)))

@@ -282,6 +282,8 @@ def test_every_executed_command_works(site: Site) -> None:
             simulator.control.replace_token(site_token(site), typed.strip())
         said = site.type(script, typed=typed)
         assert "Error" not in said, f"{script}\n{said}"
+        if "reportingComponent" in script and "type=Warning" not in script:
+            assert "CreatedExternalResource" in said, f"the events are not found:\n{said}"
         if "delete pod" in script:
             site.make_pod()
     site.until_true(OBJECTS)

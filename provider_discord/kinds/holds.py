@@ -97,6 +97,7 @@ class Holds:
             Starting: Not every kind has been listed yet, so nobody can be counted.
         """
         if visit.rules.hold.disabled:
+            self._drop(snapshot.guild_id, visit.rules.config)
             return None
         self._check_synced()
         guild = self._guild(snapshot.guild_id, visit.rules.config)
@@ -192,6 +193,16 @@ class Holds:
 
     def _not_listed(self) -> list[Resource]:
         return [resource for resource, store in self._siblings.stores.items() if not store.has_synced]
+
+    def _drop(self, guild_id: str, config: str) -> None:
+        """End a hold that its config wants no more."""
+        hold = self.peek(guild_id, config)
+        if hold is None:
+            return
+        guild = self._guild(guild_id, config)
+        with guild.lock:
+            guild.watch.release()
+        self._ended(guild_id, hold, by_hand=True)
 
     def _guild(self, guild_id: str, config: str) -> _Guild:
         with self._lock:

@@ -409,10 +409,12 @@ def test_the_audit_log_is_asked_a_few_times_at_most(world: World) -> None:
     assert NOBODY in _told(guild)
 
 
-def test_whoever_wants_no_hold_gets_none(world: World) -> None:
-    world.configure(hold={"disabled": True})
+def test_whoever_wants_no_hold_gets_none_and_is_rid_of_the_one_there_is(world: World) -> None:
     channels = _adopted_channels(world, 12)
     _lock(world, channels)
+    _look_anew(world)
+    assert isinstance(_pass(channels[0]), Held)
+    world.configure(hold={"disabled": True})
     _look_anew(world)
     assert all(isinstance(_pass(thing), Change) for thing in channels)
 

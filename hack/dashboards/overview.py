@@ -167,8 +167,8 @@ def _discord(made: boards.Dashboard) -> boards.Dashboard:
             curves(
                 "Failed calls by reason",
                 (
-                    f"sum by (status, resource_type) (rate({_FAILED}[{RATE}]))",
-                    "{{status}} {{resource_type}}",
+                    f"sum by (status) (rate({_FAILED}[{RATE}]))",
+                    "{{status}}",
                 ),
                 unit="reqps",
             )

@@ -12,7 +12,7 @@ import yaml
 from controlplane import ControlPlane
 
 from provider_discord import __version__
-from tests.operations.conftest import CHART, Helm, HelmFailed, Obj
+from tests.operations.helm import CHART, Helm, HelmFailed, Obj
 from tests.operations.schemas import write_schemas
 
 PEER: Obj = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}

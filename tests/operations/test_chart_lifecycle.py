@@ -20,7 +20,8 @@ import pytest
 from controlplane import ControlPlane, Tool, ensure
 
 from tests.e2e.conftest import eventually
-from tests.operations.conftest import CHART, ROOT, AuditedPlane, Helm, HelmFailed, Obj
+from tests.operations.audit import AuditedPlane
+from tests.operations.helm import CHART, ROOT, Helm, HelmFailed, Obj
 
 RELEASE: Final = "provider-discord"
 NAMESPACE: Final = "crossplane-system"
@@ -107,6 +108,8 @@ def site(audited: AuditedPlane, helm: Helm) -> Site:
     return Site(audited.control_plane, helm)
 
 
+# A score of runs of helm and kubectl; some ten seconds where nothing else runs.
+@pytest.mark.timeout(300)
 def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     site.kubectl("create", "namespace", "discord")
 

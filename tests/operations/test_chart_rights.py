@@ -17,7 +17,8 @@ import pytest
 
 from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 from tests.e2e.conftest import MERGE_PATCH, TOKEN, Provider, System, _release, check_for_tracebacks
-from tests.operations.conftest import CHART, AuditedPlane, Helm, Obj, asked_for, rules_of
+from tests.operations.audit import AuditedPlane, asked_for, rules_of
+from tests.operations.helm import CHART, Helm, Obj
 
 RELEASE: Final = "provider-discord"
 NAMESPACE: Final = "crossplane-system"
@@ -70,6 +71,7 @@ def system(
         kubeconfig=plane.kubeconfig,
     )
     plane.kubectl("create", "namespace", "rights")
+    plane.kubectl("delete", "leases", "--all", "-n", NAMESPACE)
     deployment = json.loads(plane.kubectl("get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"))
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     provider = Provider(

@@ -25,7 +25,8 @@ import pytest
 
 from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 from tests.e2e.conftest import TIME_SCALE, TOKEN, Provider, System, _release, check_for_tracebacks, eventually
-from tests.operations.conftest import ROOT, AuditedPlane, Obj, asked_for
+from tests.operations.audit import AuditedPlane, asked_for
+from tests.operations.helm import CHART, ROOT, Obj
 
 DOCKERFILE: Final = ROOT / "package" / "image" / "Dockerfile"
 NAMESPACE: Final = "crossplane-system"
@@ -283,7 +284,7 @@ def pod(audited: AuditedPlane, installed: Path, tmp_path: Path) -> Iterator[Pod]
     if not can_unshare():
         pytest.skip("making a root file system of one's own takes root and the right to mount")
     plane = audited.control_plane
-    plane.apply_crds(ROOT / "package" / "crds")
+    plane.apply_crds(CHART / "crds")
     if f"namespace/{NAMESPACE}" not in plane.kubectl("get", "namespaces", "-o", "name"):
         plane.kubectl("create", "namespace", NAMESPACE)
     plane.kubectl("create", "serviceaccount", REVISION, "-n", NAMESPACE)

@@ -15,7 +15,7 @@ import yaml
 from xpkg import PackageError, build
 from xpkg.__main__ import main
 
-from tests.operations.conftest import ROOT, Obj
+from tests.operations.helm import ROOT, Obj
 
 LABEL = "io.crossplane.xpkg"
 

@@ -8,7 +8,7 @@ import pytest
 
 from provider_discord.kinds.registry import RESOURCES
 from provider_discord.kinds.siblings import Siblings, sibling_of
-from provider_discord.kube.resource import Obj
+from provider_discord.kube.resource import Key, Obj, key_of
 from provider_discord.kube.store import Store
 
 _CHANNELS = next(resource for resource in RESOURCES if resource.kind == "Channel")
@@ -112,3 +112,18 @@ def test_of_two_with_one_name_only_the_owner_moves_it(
     assert siblings.sort_keys(_CHANNELS, _GUILD) == {
         key: 8 if value == 7 else value for key, value in found.items()
     }
+
+
+def test_an_object_is_at_home_in_the_guild_object_of_its_guild() -> None:
+    guilds = next(resource for resource in RESOURCES if resource.kind == "Guild")
+    stores = {_CHANNELS: Store(), guilds: Store()}
+    siblings = Siblings(stores)
+    channel = _obj("general")
+    stores[_CHANNELS].put(channel)
+    assert siblings.home("Channel", key_of(channel)) == "", "no Guild object stands for it"
+    for name, year in (("younger", 2026), ("older", 2025)):
+        made = {"creationTimestamp": f"{year}-11-22T09:00:00Z"}
+        stores[guilds].put(_obj(name, id=_GUILD, metadata=made) | {"kind": "Guild"})
+    assert siblings.home("Channel", key_of(channel)) == "default/older"
+    assert siblings.home("Guild", Key("default", "younger")) == "default/older"
+    assert siblings.home("Channel", Key("default", "unknown")) == ""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 import pytest
+import structlog
 
 from provider_discord.managed import attempts, conditions, meta
 from provider_discord.managed.announce import Announcer
@@ -199,6 +200,21 @@ def test_warnings_are_said_once_and_again_after_a_while() -> None:
     announcer.well("u")
     announcer.warning(obj, "R", "m")
     assert [message for *_, message in recorder.events] == ["m", "other", "m", "m", "m"]
+
+
+def test_the_log_tells_of_a_failure_and_of_its_end_once() -> None:
+    announcer = Announcer(Recorder(), now=lambda: 0.0, repeat_seconds=100)
+    obj = {"kind": "Channel", "metadata": {"name": "a", "namespace": "n", "uid": "u"}}
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            announcer.warning(obj, "R", "m")
+        announcer.well("u")
+        announcer.well("u")
+    who = {"kind": "Channel", "namespace": "n", "name": "a"}
+    assert logs == [
+        {"event": "reconcile failed", "log_level": "warning", "reason": "R", "error": "m", **who},
+        {"event": "reconcile succeeded again", "log_level": "info", **who},
+    ]
 
 
 def test_a_line_that_everybody_says_is_said_once_in_a_while() -> None:

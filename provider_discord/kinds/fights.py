@@ -80,9 +80,12 @@ def _memory(obj: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         memory = json.loads(text)
         same = (memory["uid"], memory["generation"]) == (obj["metadata"].get("uid"), meta.generation_of(obj))
-        return memory if same and isinstance(memory["fields"], list) else None
-    except (ValueError, TypeError, KeyError):
+        fields = memory["fields"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        # Anybody who may write an object may write this, and the index of all objects reads it.
         return None
+    told = isinstance(fields, list) and all(isinstance(name, str) for name in fields)
+    return memory if same and told else None
 
 
 @dataclass(slots=True)

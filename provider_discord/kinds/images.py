@@ -126,7 +126,7 @@ def decode(text: str | None) -> dict[str, Remembered]:
     """Return the memory in an annotation. What cannot be read is forgotten: then an image is sent once more."""
     try:
         kept = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(kept, dict):
         return {}

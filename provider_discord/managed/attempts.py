@@ -117,7 +117,7 @@ def _dump(opened: OpenAttempt) -> str:
 def _parse(text: str, *, fallback: datetime) -> OpenAttempt:
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
         record = {}

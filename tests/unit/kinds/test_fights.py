@@ -86,7 +86,11 @@ def test_the_annotation_holds_for_the_manifest_that_it_was_written_for() -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "3", '{"uid": "u"}', '{"uid":"u","generation":1,"fields":3}']
+    "text",
+    [
+        *("", "{", "[]", "null", "3", "[" * 100_000, '{"uid": "u"}'),
+        *(f'{{"uid":"u","generation":1,"fields":{fields}}}' for fields in ("3", "[[]]", "[1]", '[{"a":1}]')),
+    ],
 )
 def test_an_annotation_that_somebody_wrote_says_nothing(text: str) -> None:
     assert fights.left_alone(_obj(text)) == frozenset()

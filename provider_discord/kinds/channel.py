@@ -163,7 +163,11 @@ class ChannelExternal:
             truncated=entries is not None and not entries.complete,
             visible=visible and attempt.is_of(mr),
         )
-        return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
+        resolution = decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
+        made = snapshot.channels.get(resolution.external_name or "")
+        if made is None:
+            return resolution
+        return replace(resolution, annotations=channel_plan.tags_at_birth(made))
 
     def update(self, mr: ManagedResource, observation: Observation) -> Change:
         """Send one PATCH with what differs, then see to the channel's place."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from provider_discord.apis.channel import CHANNEL_FLAGS, CHANNEL_OBSERVED, SAME_CLASS_TYPES, ChannelParameters
@@ -26,6 +27,8 @@ from provider_discord.managed.external import FieldDiff
 
 Json = Mapping[str, Any]
 TAGS_ANNOTATION: Final = "discord.crossplane.io/tags"
+_BIRTH: Final = timedelta(seconds=1)
+"""What is made in one request has ids no further apart."""
 TERMS: Final = {**table.terms_of(ChannelParameters), "flags": "flags"}
 _OWN: Final = frozenset({"name"})
 _FEATURES: Final = {ChannelType.ANNOUNCEMENT: "NEWS", ChannelType.STAGE: "COMMUNITY"}
@@ -145,7 +148,7 @@ def plan_update(
         if tag_plan.changed:
             diffs += tag_plan.diffs
             body["available_tags"] = list(tag_plan.body)
-        annotations = _memory(tag_plan, remembered_tags)
+        annotations = _memory(tag_plan, raw, remembered_tags)
     return ChannelPlan(raw=raw, body=body, diffs=tuple(diffs), annotations=annotations)
 
 
@@ -214,7 +217,22 @@ def tags_memory(parameters: ChannelParameters, raw: Json, remembered: str | None
         remembered: The annotation as it stands.
     """
     plan = _tags(parameters, raw, remembered)
-    return {} if plan is None else _memory(plan, remembered)
+    return {} if plan is None else _memory(plan, raw, remembered)
+
+
+def tags_at_birth(raw: Json) -> dict[str, str | None]:
+    """Return what to remember of the tags of a channel that a lost create turns out to have made.
+
+    The manifest may have changed since, so what it asked for then can't be told by it. But a tag whose id is as old
+    as the channel's was made with it; what somebody has added by hand is younger.
+    """
+    born = snowflake.created_at(str(raw["id"]))
+    made = {
+        str(tag.get("name") or ""): str(tag["id"])
+        for tag in raw.get("available_tags") or ()
+        if abs(snowflake.created_at(str(tag["id"])) - born) < _BIRTH
+    }
+    return {TAGS_ANNOTATION: tags.encode(made)} if made else {}
 
 
 def effective_overwrites(body: Json, raw: Json, *, snapshot: GuildSnapshot) -> list[Json]:
@@ -283,13 +301,14 @@ def _tags(parameters: ChannelParameters, raw: Json, remembered: str | None) -> t
     if parameters.available_tags is None:
         return None
     try:
-        return tags.plan_tags(parameters.available_tags, raw.get("available_tags"), tags.decode(remembered))
+        memory = tags.decode(remembered, channel=str(raw.get("id") or ""))
+        return tags.plan_tags(parameters.available_tags, raw.get("available_tags"), memory)
     except InvalidField as error:
         raise invalid(error) from error
 
 
-def _memory(plan: tags.TagPlan, remembered: str | None) -> dict[str, str | None]:
-    text = tags.encode(plan.memory)
+def _memory(plan: tags.TagPlan, raw: Json, remembered: str | None) -> dict[str, str | None]:
+    text = tags.encode(plan.memory, channel=str(raw["id"]))
     return {} if text == remembered else {TAGS_ANNOTATION: text}
 
 

@@ -11,6 +11,9 @@ order, the id of each name that was last in force. From it follow the three thin
 * A tag is removed only if the manifest once had it and no longer does. All others are somebody else's and stay.
 
 Without a memory (a forum just adopted, an annotation lost) tags are matched by name, and none is removed.
+
+New tags are in the memory before they are asked for, without an id: should the answer be lost and the manifest change
+before anybody looks, they are known by their names as ours, in that channel alone.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from provider_discord.managed.external import FieldDiff
 Raw = dict[str, Any]
 
 _FIELD: Final = "availableTags"
+_ASKED: Final = "?"
+"""In the annotation, instead of an id: the tag was asked for in the channel whose id follows."""
 _SELECTOR: Final = "\ufe0f"
 """Asks for an emoji's coloured form; keyboards add it and Discord may not keep it."""
 
@@ -44,7 +49,7 @@ class TagPlan:
         changed: The body differs from what was observed; False: nothing is to be sent.
         diffs: One line for each tag that differs, and one for their order.
         memory: The id of each name, to be persisted. May be persisted before the body is sent or after: a name
-            that the manifest dropped stays in it until its tag is gone. Ids of new tags are in it only after
+            that the manifest dropped stays in it until its tag is gone. New tags have "" for an id, until
             ``plan_tags`` was called again with the tags in Discord's answer.
     """
 
@@ -64,13 +69,15 @@ def plan_tags(
     Args:
         desired: Entries of ``availableTags``, as models or as JSON.
         observed_raw: ``available_tags`` as Discord has them; None counts as none.
-        memory: The id of each name that was last in force, in the manifest's order then.
+        memory: The id of each name that was last in force, in the manifest's order then; "" for one that was asked
+            for, and whose id nobody has seen.
 
     Raises:
         InvalidField: Two tags have one name, or there would be more than Discord allows.
     """
     wanted = _parse(desired)
     observed = {str(tag["id"]): _settled(tag) for tag in observed_raw or ()}
+    memory = _with_ids(memory, observed)
     matched = _match(wanted, observed, memory)
     ours = {tag_id: wanted[index] for index, tag_id in matched.items()}
     names = {_key(tag.name) for tag in wanted}
@@ -84,25 +91,36 @@ def plan_tags(
     diffs = _diffs(wanted, observed, matched, gone)
     if diffs and len(body) > MAX_TAGS:
         raise _too_many(body, wanted, observed, ours)
-    remembered = {wanted[index].name: matched[index] for index in sorted(matched)}
+    remembered = {tag.name: matched.get(index, "") for index, tag in enumerate(wanted)}
     return TagPlan(body=body, changed=bool(diffs), diffs=diffs, memory={**remembered, **dropped})
 
 
-def encode(memory: Mapping[str, str]) -> str | None:
-    """Return the annotation's text for a memory, its order kept; None for an empty one: the annotation shall go."""
-    pairs = [list(pair) for pair in memory.items()]
+def encode(memory: Mapping[str, str], *, channel: str = "") -> str | None:
+    """Return the annotation's text for a memory, its order kept; None for an empty one: the annotation shall go.
+
+    Args:
+        memory: The id of each name.
+        channel: The channel's id. Names without an id count only there.
+    """
+    pairs = [[name, tag_id or f"{_ASKED}{channel}"] for name, tag_id in memory.items()]
     return json.dumps(pairs, ensure_ascii=False, separators=(",", ":")) if pairs else None
 
 
-def decode(text: str | None) -> dict[str, str]:
+def decode(text: str | None, *, channel: str = "") -> dict[str, str]:
     """Return the memory in an annotation. What cannot be read is forgotten: then tags are matched by name."""
+    asked = f"{_ASKED}{channel}"
     try:
         pairs = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(pairs, list):
         return {}
-    return {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
+    read = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
+    return {
+        name: "" if tag_id == asked else tag_id
+        for name, tag_id in read.items()
+        if tag_id == asked or not tag_id.startswith(_ASKED)
+    }
 
 
 def plain_emoji(name: str | None) -> str:
@@ -128,6 +146,13 @@ def _parse(desired: Iterable[ForumTag | Mapping[str, Any]]) -> list[ForumTag]:
             raise InvalidField(field=f"{path}.name", value=tag.name, remedy=remedy)
         tags.append(tag)
     return tags
+
+
+def _with_ids(memory: Mapping[str, str], observed: Mapping[str, Raw]) -> dict[str, str]:
+    """Return the memory with the ids of those tags that were only asked for, as far as they are there."""
+    known = set(memory.values())
+    there = {_key(tag["name"]): tag_id for tag_id, tag in observed.items() if tag_id not in known}
+    return {name: tag_id or there.get(_key(name), "") for name, tag_id in memory.items()}
 
 
 def _match(

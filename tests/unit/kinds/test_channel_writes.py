@@ -11,8 +11,9 @@ from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import channel_plan
 from provider_discord.kinds.session import INVITED_WITH
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed.errors import AmbiguousCreate, Blocked, Waiting
+from provider_discord.managed.errors import AmbiguousCreate, Blocked, ManagedError, Waiting
 from provider_discord.managed.external import Change, Verdict
+from provider_discord.managed.meta import EXTERNAL_NAME
 from provider_discord.simulator import Effect, Fault, HiddenList, LimitsConfig, OnCreate, Permission
 
 if TYPE_CHECKING:
@@ -494,6 +495,34 @@ def test_a_create_of_unknown_outcome_is_found_by_its_attempt(
     assert resolution.verdict is (Verdict.FOUND if committed else Verdict.MISSED), reason
     found = [c["id"] for c in world.discord.channels() if c["name"] == "general"]
     assert found == ([resolution.external_name] if committed else [])
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_tags_of_a_lost_write_are_ours_although_the_manifest_has_changed(world: World, method: str) -> None:
+    """As chaos found: nobody saw the ids of tags that the next manifest no longer has."""
+    tags = [{"name": "bug"}, {"name": "idea"}]
+    if method == "PATCH":
+        thing = world.channel("help", type="forum")
+        thing.settle()
+        thing.spec(availableTags=tags)
+    else:
+        thing = world.channel("help", type="forum", availableTags=tags)
+    world.discord.add_fault(Effect.DROP, method=method, after_commit=True, times=3)
+    with pytest.raises(ManagedError):
+        thing.reconcile()
+    world.discord.clear_faults()
+    if method == "POST":
+        found = thing.resolve()
+        thing.annotate({EXTERNAL_NAME: found.external_name, **found.annotations})
+    made = {tag["name"]: tag["id"] for tag in world.discord.channel("help")["available_tags"]}
+    assert set(made) == {"bug", "idea"}, "it was carried out"
+    by_hand = [*world.discord.channel("help")["available_tags"], {"name": "theirs"}]
+    world.advance(5)
+    world.discord.edit_channel("help", {"available_tags": by_hand})
+    thing.spec(availableTags=[{"name": "idea"}, {"name": "new"}]).settle()
+    now = {tag["name"]: tag["id"] for tag in world.discord.channel("help")["available_tags"]}
+    assert set(now) == {"idea", "new", "theirs"}
+    assert now["idea"] == made["idea"]
 
 
 def test_without_the_audit_log_the_list_decides(world: World) -> None:

@@ -36,7 +36,7 @@ def sent(planned: TagPlan) -> list[tuple[str | None, str]]:
     ("desired", "observed", "memory", "body", "remembered", "reason"),
     [
         (["bug"], there(bug="1"), {"bug": "1"}, None, {"bug": "1"}, "nothing to do"),
-        (["bug"], [], {}, [(None, "bug")], {}, "a new tag; its id is known from the answer"),
+        (["bug"], [], {}, [(None, "bug")], {"bug": ""}, "a new tag; its id is known from the answer"),
         (["bug"], there(bug="1", old="2"), {}, None, {"bug": "1"}, "adopted by name; others stay"),
         (
             ["bug"],
@@ -46,7 +46,7 @@ def sent(planned: TagPlan) -> list[tuple[str | None, str]]:
             {"bug": "1"},
             "renamed by hand: renamed back",
         ),
-        (["bug"], there(), {"bug": "1"}, [(None, "bug")], {}, "deleted by hand: made again"),
+        (["bug"], there(), {"bug": "1"}, [(None, "bug")], {"bug": ""}, "deleted by hand: made again"),
         (["bug"], there(bug="7"), {"bug": "1"}, None, {"bug": "7"}, "made again by hand: adopted"),
         (
             ["defect", "help"],
@@ -69,7 +69,7 @@ def sent(planned: TagPlan) -> list[tuple[str | None, str]]:
             there(bug="1", help="2"),
             {"bug": "1", "help": "2"},
             [("2", "help"), (None, "new")],
-            {"help": "2", "bug": "1"},
+            {"help": "2", "new": "", "bug": "1"},
             "removed here and added there is no rename",
         ),
         (
@@ -113,6 +113,32 @@ def sent(planned: TagPlan) -> list[tuple[str | None, str]]:
             {"bug  report": "1"},
             "spaces are no rename",
         ),
+        (
+            ["help"],
+            there(bug="1", other="9"),
+            {"bug": ""},
+            [("1", "help"), ("9", "other")],
+            {"help": "1"},
+            "asked for, the answer lost, and the manifest changed meanwhile: renamed",
+        ),
+        (
+            [],
+            there(bug="1", other="9"),
+            {"bug": ""},
+            [("9", "other")],
+            {"bug": "1"},
+            "asked for, the answer lost, and dropped meanwhile: it goes",
+        ),
+        (["bug"], there(bug="1"), {"bug": ""}, None, {"bug": "1"}, "asked for, the answer lost: it is there"),
+        ([], there(other="9"), {"bug": ""}, None, {}, "asked for, never made, and dropped"),
+        (
+            ["bug"],
+            there(defect="1"),
+            {"bug": "1", "defect": ""},
+            [("1", "bug")],
+            {"bug": "1"},
+            "renamed by hand to what was asked for: the id counts",
+        ),
     ],
 )
 def test_plans(
@@ -143,7 +169,7 @@ def test_renames_are_found_between_the_names_that_stay() -> None:
         {"a": "1", "keep": "2", "b": "3", "c": "4"},
     )
     assert sent(planned) == [("1", "x"), (None, "y"), ("2", "keep"), ("3", "z")]
-    assert planned.memory == {"x": "1", "keep": "2", "z": "3", "c": "4"}
+    assert planned.memory == {"x": "1", "y": "", "keep": "2", "z": "3", "c": "4"}
 
 
 def test_a_rename_survives_a_crash_between_annotation_and_write() -> None:
@@ -231,6 +257,12 @@ def test_an_annotation_that_somebody_broke_is_forgotten(text: str | None) -> Non
     assert decode(text) == {}
 
 
+def test_what_was_asked_for_in_one_channel_tells_nothing_about_another() -> None:
+    text = encode({"bug": "", "help": "2"}, channel="77")
+    assert decode(text, channel="77") == {"bug": "", "help": "2"}
+    assert decode(text, channel="78") == {"help": "2"}
+
+
 def test_the_memory_keeps_its_order() -> None:
     assert list(decode(encode({"z": "1", "a": "2"}))) == ["z", "a"]
     assert encode({}) is None
@@ -268,3 +300,19 @@ def test_any_history_of_manifests_converges_and_touches_nobody_elses(
         assert [tag["id"] for tag in observed if tag["id"] in foreign] == foreign
         assert all(after[name] == before[name] for name in names if name in before), "a name keeps its id"
         assert len(observed) == len({tag["id"] for tag in observed})
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4), NAMES)
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_lost_answers_leave_no_tag_behind(manifests: list[list[str]], theirs: list[str]) -> None:
+    """Each manifest is written, nobody sees the answer, and the next one is there already."""
+    observed: list[dict[str, Any]] = there(**{name.upper(): f"9{place}" for place, name in enumerate(theirs)})
+    foreign = [tag["id"] for tag in observed]
+    memory: Mapping[str, str] = {}
+    for generation, names in enumerate(manifests, start=1):
+        planned = plan_tags(listed(*names), observed, memory)
+        memory = decode(encode(planned.memory, channel="7"), channel="7")
+        if planned.changed:
+            observed = write(observed, planned, generation * 100)
+    assert {tag["name"] for tag in observed if tag["name"].islower()} == set(manifests[-1])
+    assert [tag["id"] for tag in observed if tag["id"] in foreign] == foreign

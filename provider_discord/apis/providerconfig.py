@@ -77,7 +77,9 @@ class Hold(ApiModel):
 
     disabled: Annotated[
         bool,
-        Field(description="Never hold, and never leave a field alone: put every change back, whoever made it."),
+        Field(
+            description="Never hold, and never leave a field alone: put every change back, whoever made it."
+        ),
     ] = False
     minimum_resources: Annotated[
         int,

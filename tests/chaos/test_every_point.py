@@ -1,0 +1,197 @@
+"""The provider dies at every labelled point, with every fault beside it, on virtual time.
+
+In each case a Channel or a Role is made (or adopted), then changed by its manifest and by hand, then deleted, on the
+real kinds and the real Discord client; in each of these three phases the process is killed at one point, once or as
+often as the fault says, and the fault strikes. Whatever becomes of it, there is one thing at Discord, nothing foreign
+was touched, and nobody has to help. A case is replayed by its name:
+`test_every_point.py::test_a_death[create.sent,update.sent,delete.sent-POST: drop, done]`.
+
+Every point meets every fault at least once; which points stand together in a case, and whether it is about a Channel
+or a Role, goes round. `CreateNew` is what the ProviderConfig says where nothing else is told: so no check of the name
+stands in the way of a second create.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pytest
+import structlog
+
+from provider_discord.managed import attempts, steps_create
+from provider_discord.managed.external import Resolution, Verdict
+from provider_discord.managed.reconcile_pass import Pass
+from provider_discord.managed.results import Result
+from provider_discord.managed.tools import CHECKPOINTS
+from tests.chaos.lives import FAULTS, NOWHERE, POINTS, Fault, Life, Phase
+
+
+def _cases() -> Iterator[Any]:
+    for column, fault in enumerate(FAULTS):
+        for where in NOWHERE:
+            yield _case(dict.fromkeys(Phase, where), fault, number=column)
+        deadly = [point for point in POINTS[Phase.MAKE] if point not in NOWHERE]
+        changing, deleting = POINTS[Phase.CHANGE], POINTS[Phase.DELETE]
+        for row, point in enumerate(deadly):
+            points = {Phase.MAKE: point}
+            # So many of them live on that each point of the other phases meets the fault, another one's with each fault.
+            further = (row - column) % len(deadly)
+            if further < len(changing):
+                points |= {Phase.CHANGE: changing[further], Phase.DELETE: deleting[further % len(deleting)]}
+            yield _case(points, fault, number=row + column)
+
+
+def _case(points: Mapping[Phase, str], fault: Fault, *, number: int) -> Any:
+    # Only a channel with tags has something to remember of an update.
+    kind = "Role" if number % 2 and "update.persisted" not in points.values() else "Channel"
+    died_at = ",".join(dict.fromkeys(points.values()))
+    return pytest.param(points, fault, kind, id=f"{died_at}-{fault.name}")
+
+
+CASES: Final = tuple(_cases())
+COLUMNS: Final = ("duplicates", "lost", "stuck", "foreign", "needless halts", "zombies", "halts", "refusals")
+TALLY: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+"""What has been counted so far, by point and group of faults."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Thousands of lives have much to say."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Print the table once all cases have run."""
+    yield
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and sum(one["whole"] for one in TALLY.values()) == len(CASES):
+        for line in table():
+            reporter.write_line(line)
+
+
+def table() -> Iterator[str]:
+    """Return the table: for each point the deaths (and phases) with each group of faults, and what became of them."""
+    groups = list(dict.fromkeys(fault.group for fault in FAULTS))
+    heads = ["died at (deaths/phases)", *groups, *COLUMNS]
+    rows = [heads]
+    points = list(dict.fromkeys(point for some in POINTS.values() for point in some))
+    for point in points:
+        cells = [f"{TALLY[point, group]['kills']}/{TALLY[point, group]['cases']}" for group in groups]
+        sums = sum((TALLY[point, group] for group in groups), Counter[str]())
+        rows.append([point, *cells, *(str(sums[column]) for column in COLUMNS)])
+    total = sum(TALLY.values(), Counter[str]())
+    sums_of = [
+        f"{sum(TALLY[point, group]['kills'] for point in points)}/{sum(TALLY[point, group]['cases'] for point in points)}"
+        for group in groups
+    ]
+    rows.append(["all", *sums_of, *(str(total[column]) for column in COLUMNS)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    yield ""
+    yield f"every point: {total['whole']} cases, {total['kills']} deaths, {len(FAULTS)} faults"
+    for row in rows:
+        yield "  ".join(
+            f"{cell:>{width}}" if n else f"{cell:{width}}"
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+
+
+@pytest.mark.parametrize(("points", "fault", "kind"), CASES)
+def test_a_death(points: Mapping[Phase, str], fault: Fault, kind: str) -> None:
+    life = Life(points, fault, kind=kind)
+    life.run()
+    for phase, counts in life.counts.items():
+        TALLY[points[phase], fault.group].update(counts)
+    TALLY[points[Phase.MAKE], fault.group]["whole"] += 1
+    assert not life.complaints, "\n".join(life.complaints)
+
+
+class TestTheHarness:
+    """It comes to every point, with every fault, and it sees what it is there to see."""
+
+    def test_knows_every_point(self) -> None:
+        known = {point for points in POINTS.values() for point in points}
+        assert set(CHECKPOINTS) <= known
+
+    def test_every_point_meets_every_fault(self) -> None:
+        pairs = {
+            (phase, point, case.values[1].name) for case in CASES for phase, point in case.values[0].items()
+        }
+        assert not [
+            (phase, point, fault.name)
+            for phase, points in POINTS.items()
+            for point in points
+            for fault in FAULTS
+            if (phase, point, fault.name) not in pairs
+        ]
+
+    def test_dies_at_every_point(self) -> None:
+        for phase, points in POINTS.items():
+            for point in points:
+                if point not in NOWHERE:
+                    life = Life({Phase.MAKE: NOWHERE[0], phase: point}, FAULTS[0], kind="Channel")
+                    life.run()
+                    assert life.counts[phase]["kills"] == 1, point
+
+    def test_a_careless_provider_is_found_out(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> None:
+        """One that takes every create without an answer for one that made nothing."""
+
+        def resolve(_p: Pass, opened: attempts.OpenAttempt) -> tuple[attempts.OpenAttempt, Resolution]:
+            return opened, Resolution(verdict=Verdict.MISSED)
+
+        def missed(
+            p: Pass, _opened: attempts.OpenAttempt, _resolution: Resolution, **_: Any
+        ) -> Result | None:
+            p.persist(attempts.failed(p.tools.wall()))
+            return None
+
+        monkeypatch.setattr(steps_create, "_resolve", resolve)
+        monkeypatch.setattr(steps_create, "_missed", missed)
+        found, cases = 0, 0
+        for case in CASES:
+            points, fault, kind = case.values
+            if points[Phase.MAKE] in {"create.sent", "in flight: POST"}:
+                life = Life({Phase.MAKE: points[Phase.MAKE]}, fault, kind=kind)
+                life.run()
+                cases += 1
+                found += life.counts[Phase.MAKE]["duplicates"]
+        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"\na careless provider: {found} duplicates in {cases} cases")
+        assert found > 0
+
+    def test_a_death_that_is_caught_is_seen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        persist = Pass.persist_critical
+
+        def stubborn(p: Pass, *args: Any, **kwargs: Any) -> bool:
+            with contextlib.suppress(BaseException):
+                p.tools.checkpoint("create.persisted")
+            return persist(p, *args, **kwargs)
+
+        monkeypatch.setattr(Pass, "persist_critical", stubborn)
+        life = Life({Phase.MAKE: "create.persisted"}, FAULTS[0], kind="Role")
+        with pytest.raises(AssertionError, match="caught the death"):
+            life.run()
+
+    def test_what_a_dead_process_still_does_is_seen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        created = steps_create._created
+
+        def tidy(p: Pass, *args: Any, **kwargs: Any) -> Result:
+            try:
+                return created(p, *args, **kwargs)
+            finally:
+                p.tools.access.get(p.mr.resource, p.mr.key)
+
+        monkeypatch.setattr(steps_create, "_created", tidy)
+        life = Life({Phase.MAKE: "create.persisted"}, FAULTS[0], kind="Role")
+        life.run()
+        assert life.counts[Phase.MAKE]["zombies"] == 1

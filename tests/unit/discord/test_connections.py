@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import gzip
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from provider_discord.discord.connections import (
     CONNECTED,
@@ -395,57 +387,3 @@ def test_a_proxy_of_the_environment_is_used(
     )
     assert isinstance(transport, httpx.HTTPTransport) is proxied, reason
     transport.close()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a key and a certificate for localhost that nobody has signed but itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
-
-
-def test_a_server_must_show_a_certificate_that_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate, key = _certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
-    def encrypted(sock: socket.socket) -> None:
-        with context.wrap_socket(sock, server_side=True) as inner:
-            answers(OK)(inner)
-
-    server = Server(encrypted)
-    url = httpx.URL(f"https://localhost:{server.url.port}/api")
-
-    def request() -> httpx.Request:
-        return httpx.Request("GET", url, extensions={"timeout": TIMEOUT})
-
-    strict = Connections(url, size=1, keepalive_seconds=60.0, now=time.monotonic)
-    with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
-        strict.handle_request(request())
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    trusting = Connections(url, size=1, keepalive_seconds=60.0, now=time.monotonic)
-    for _ in range(3):
-        response = trusting.handle_request(request())
-        assert response.read() == b"{}"
-        response.close()
-    trusting.close()
-    server.listener.close()
-    assert server.connections == 2

@@ -63,7 +63,17 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, ..
 def test_flags_of_other_providers_are_taken(tmp_path: Path) -> None:
     """By a DeploymentRuntimeConfig that somebody copied from another provider, as arguments or environment."""
     arguments = [
-        *("--debug", "--sync", "1h", "--poll", "10m", "--poll-state-metric", "5s", "--max-reconcile-rate", "20"),
+        *(
+            "--debug",
+            "--sync",
+            "1h",
+            "--poll",
+            "10m",
+            "--poll-state-metric",
+            "5s",
+            "--max-reconcile-rate",
+            "20",
+        ),
         *("--no-leader-election", "--enable-management-policies", "--no-enable-changelogs"),
         *("--changelogs-socket-path", "/sock", "--poll-jitter-percentage", "5"),
         *("--metrics-bind-address", "0", "--health-probe-bind-addr", "0"),

@@ -13,6 +13,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= ghcr.io/rossigee/provider-discord:v$(VERSION)
 ENGINE ?= docker
 RUNTIME ?=
+# Processes that share the tests out among them. They mostly wait, so there are more than cores.
+JOBS ?= 4
 
 .PHONY: help
 help: ## print this list
@@ -43,7 +45,7 @@ demo: tools ## the main job: apply examples/community to a real API server and w
 .PHONY: test
 test: lint test-tools ## all checks and tests
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: lint ## checks and unit tests, without an API server

@@ -1,6 +1,9 @@
 """What every test can ask for: a real control plane, one a session, and a namespace of one's own.
 
 The fixtures build nothing: that takes minutes, which pytest would hide. `make test` builds first.
+
+`pytest` runs the tests one after another, the quick ones first. `make test` shares them out among a few processes
+(pytest-xdist), each with a control plane of its own, the long ones first, so that none is left over at the end.
 """
 
 from __future__ import annotations
@@ -15,6 +18,27 @@ import pytest
 from controlplane import CONTROL_PLANE, ApiRefused, ControlPlane, Tool, missing
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).parent
+LONGEST_FIRST = ("operations", "chaos", "e2e", "kube", "contract", "unit")
+APART = ("e2e",)
+"""The folders whose tests have nothing in common but the control plane, and take seconds each."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of pytest-xdist: say which tests must stay together, and put the long ones first.
+
+    A file's tests stay together, for what its fixtures share. `xdist_group` in a file says otherwise.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if _folder(item) not in APART and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+    items.sort(key=lambda item: LONGEST_FIRST.index(_folder(item)))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ HALT_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 0.2
 _HALT: Final = re.compile(r"cannot determine creation result|hidden from the bot, or deleted")
 """What a bot that may read no audit log is allowed to end in."""
-_PANIC: Final = re.compile(r"Traceback|internal error|level=critical|Fatal Python error")
+_PANIC: Final = re.compile(r"level=critical|uncaught exception|internal error|Fatal Python error")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -44,6 +44,9 @@ def considered(visit: Visit, snapshot: GuildSnapshot, found: Observation) -> Obs
     if found.exists and not found.diff:
         holds.well(mr, snapshot.guild_id)
         visit.equipment.fights.well(mr.uid)
+        if holds.peek(snapshot.guild_id, visit.rules.config) is not None:
+            # Who was held back may have gone meanwhile, and then nobody else asks whether anything differs.
+            holds.ask(visit, snapshot)
         return _free(visit, found)
     if not settled(visit):
         return _free(visit, found)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from provider_discord.apis.channel import ChannelParameters
 from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.fields import ChannelType
@@ -33,13 +35,14 @@ from provider_discord.kinds.hold import Departure, Findings
 from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.reorder import ChannelOrder, Orderly, RoleOrder
 from provider_discord.kinds.siblings import Sibling, Siblings
-from provider_discord.kube.resource import Resource
+from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed.errors import ManagedError
 from provider_discord.managed.external import FieldDiff
 from provider_discord.managed.resource import ManagedResource
 
 Json = Mapping[str, Any]
 Resolve = Callable[[ManagedResource], ManagedResource]
+_log = structlog.get_logger()
 _OVERWRITES: Final = "permissionOverwrites"
 _ORDERS: Final[Mapping[str, Orderly]] = {CHANNEL.kind: ChannelOrder(), ROLE.kind: RoleOrder()}
 
@@ -68,6 +71,10 @@ class _Found:
     """Somebody changed it since it was right; False: it is at odds with its manifest for another reason."""
 
 
+class _Untold:
+    """Nobody can tell whether an object differs: a reference can't be resolved, say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
     """Counts one guild on one picture of it.
@@ -81,6 +88,8 @@ class Census:
         known: What was right, by UID.
         released: Tells of a hold's id whether it is released.
         gone: Tells of a channel that is not listed whether it is known to be gone.
+        owner: Returns who owns a Discord id, by kind and id; None: nobody.
+        hold: The id of the hold in force, "" for none.
     """
 
     siblings: Siblings
@@ -91,6 +100,8 @@ class Census:
     known: Recent[Known]
     released: Callable[[str], bool]
     gone: Callable[[str], bool]
+    owner: Callable[[str, str], Key | None]
+    hold: str = ""
 
     def take(self) -> Findings:
         """Compare every object."""
@@ -111,7 +122,11 @@ class Census:
                         departures[sibling.uid] = self._departure(sibling, vanished=True)
                     continue
                 one = self._compare(resource, definition, sibling, raw)
-                if one is not None:
+                if isinstance(one, _Untold):
+                    # What the hold has held back still is, until somebody can tell otherwise.
+                    if sibling.held is not None and sibling.held.id == self.hold:
+                        departures[sibling.uid] = self._departure(sibling)
+                elif one is not None:
                     found.append(one)
                 elif str(sibling.external_name) in moved and (
                     sibling.synced or sibling.held is not None or self.known.get(sibling.uid) is not None
@@ -131,14 +146,17 @@ class Census:
                 yield resource, definitions[resource.kind]
 
     def _owned(self, resource: Resource) -> list[Sibling]:
-        """Return the config's objects that own what they stand for; of two, the elder."""
-        owners: dict[str, Sibling] = {}
-        for sibling in sorted(
-            self.siblings.of(resource, self.snapshot.guild_id), key=lambda one: one.seniority
-        ):
-            if sibling.external_name is not None and sibling.owns and sibling.config == self.config:
-                owners.setdefault(sibling.external_name, sibling)
-        return list(owners.values())
+        """Return the config's objects that own what they stand for, and have seen it.
+
+        Others neither hide those that do, nor make a guild look bigger than it is.
+        """
+        return [
+            one
+            for one in self.siblings.of(resource, self.snapshot.guild_id)
+            if one.external_name is not None
+            and (one.seen and one.owns and one.config == self.config)
+            and self.owner(resource.kind, one.external_name) == one.key
+        ]
 
     def _raw(self, resource: Resource, external_name: str) -> Json | None:
         if resource.kind == GUILD.kind:
@@ -177,8 +195,8 @@ class Census:
 
     def _compare(
         self, resource: Resource, definition: KindDefinition, sibling: Sibling, raw: Json
-    ) -> _Found | None:
-        """Return what an object differs in; None: nothing, or it can't be told."""
+    ) -> _Found | _Untold | None:
+        """Return what an object differs in; None: nothing."""
         obj = self.siblings.stores[resource].get(sibling.key)
         if obj is None or str(obj["metadata"].get("uid")) != sibling.uid:
             return None
@@ -186,12 +204,15 @@ class Census:
             mr = self.resolve(ManagedResource.of(resource, obj, possible=is_snowflake))
             wanted = self._without_consequences(without(mr.for_provider, left_alone(obj)))
             diffs = self._diffs(mr, parse_parameters(definition, wanted), raw)
+            if not diffs:
+                return None
+            fields = frozenset(head_of(diff.field) for diff in diffs)
+            return _Found(sibling, raw, fields, foreign=self._foreign(mr, sibling, diffs, raw))
         except (ManagedError, InvalidField):
-            return None
-        if not diffs:
-            return None
-        fields = frozenset(head_of(diff.field) for diff in diffs)
-        return _Found(sibling, raw, fields, foreign=self._foreign(mr, sibling, diffs, raw))
+            return _Untold()
+        except Exception as error:  # noqa: BLE001 - its own pass tells of it; one object's bug must not stop a guild
+            _log.debug("an object could not be compared", name=str(sibling.key), cause=repr(error))
+            return _Untold()
 
     def _without_consequences(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Leave out what can't be right because something that it names is gone."""

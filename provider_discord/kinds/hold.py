@@ -141,10 +141,14 @@ class Mark:
     since: datetime
 
 
-def mark_of(obj: Mapping[str, Any]) -> Mark | None:
-    """Return which hold an object's condition ``Held`` tells of; None: of none."""
+def mark_of(obj: Mapping[str, Any], *, of_guild: bool = False) -> Mark | None:
+    """Return which hold an object's condition ``Held`` tells of; None: of none.
+
+    A Guild's tells of the whole guild, so a change of its manifest makes it no less true.
+    """
     raw = conditions.find((obj.get("status") or {}).get("conditions"), conditions.HELD)
-    if raw.get("status") != "True" or raw.get("observedGeneration", 0) != meta.generation_of(obj):
+    about = raw.get("observedGeneration", 0)
+    if raw.get("status") != "True" or not (of_guild or about == meta.generation_of(obj)):
         return None
     found = _MARK.search(str(raw.get("message") or ""))
     since = meta.from_rfc3339(found[2]) if found else None
@@ -152,6 +156,12 @@ def mark_of(obj: Mapping[str, Any]) -> Mark | None:
         return None
     cause = Cause.INCIDENT if raw.get("reason") == Cause.INCIDENT else Cause.MASS_DRIFT
     return Mark(found[1], cause, since)
+
+
+def freed_at(obj: Mapping[str, Any]) -> datetime | None:
+    """Return when an object's condition ``Held`` began to tell of no hold; None: it never has."""
+    raw = conditions.find((obj.get("status") or {}).get("conditions"), conditions.HELD)
+    return meta.from_rfc3339(raw.get("lastTransitionTime")) if raw.get("status") == "False" else None
 
 
 def incident_end(guild: Mapping[str, Any], *, wall: datetime) -> datetime | None:
@@ -176,6 +186,7 @@ class GuildWatch:
         reading: When the picture was taken that was counted last; the count holds for all who look at the same.
         recovered: The objects' conditions were looked at for a hold that another process left.
         counted: The hold was counted at least once by this process.
+        complete: The last count saw every kind of object.
         untold: The hold has just begun: somebody has to tell.
         asks: How often the audit log was read for the hold.
     """
@@ -188,6 +199,7 @@ class GuildWatch:
     names: frozenset[str] = frozenset()
     recovered: bool = False
     counted: bool = False
+    complete: bool = False
     untold: bool = False
     asks: int = 0
 
@@ -247,7 +259,7 @@ class GuildWatch:
             new_id: Makes the id of a new hold.
         """
         self._take(findings, now=now, window_seconds=window_seconds)
-        self.counted = True
+        self.counted, self.complete = True, complete
         oldest = now - window_seconds
         recent = {uid: root for uid, root in self.roots.items() if self.began[uid] >= oldest}
         recent |= {uid: root for uid, (_, root) in self.returned.items() if uid not in recent}

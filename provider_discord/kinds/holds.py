@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,7 +29,7 @@ from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.siblings import Sibling, Siblings
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visibility import Presence
-from provider_discord.kube.resource import Resource
+from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed import meta
 from provider_discord.managed.announce import EventType
 from provider_discord.managed.errors import Starting
@@ -167,7 +168,7 @@ class Holds:
             if (
                 watch.hold is not None
                 and watch.hold.cause is Cause.MASS_DRIFT
-                and watch.counted
+                and (watch.counted and watch.complete)
                 and not watch.roots
             ):
                 ended = watch.hold
@@ -214,7 +215,9 @@ class Holds:
         if watch.hold is not None and released(watch.hold.id):
             self._count(watch, visit, snapshot)  # What differs now is what is released.
             watch.release()
-        if watch.reading != snapshot.taken_at or (watch.hold is not None and not watch.counted):
+        # A pass that took long asks with an older picture; that tells nothing any more.
+        newer = watch.reading is None or snapshot.taken_at > watch.reading
+        if newer or (watch.hold is not None and not watch.counted):
             self._count(watch, visit, snapshot)
 
     def _count(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
@@ -231,6 +234,8 @@ class Holds:
             known=self._known,
             released=released,
             gone=lambda channel_id: _is_gone(visit, channel_id),
+            owner=partial(_owner, visit),
+            hold="" if watch.hold is None else watch.hold.id,
         )
         watch.count(
             census.take(),
@@ -247,11 +252,15 @@ class Holds:
     def _recover(self, watch: GuildWatch, visit: Visit, guild_id: str) -> None:
         if watch.recovered:
             return
-        # The Guild's condition is kept up to date; another object's may be left over from a hold that ended.
-        about = [one for _, one in self._guild_objects(guild_id) if one.config == visit.rules.config]
-        if not about:
-            about = [one for _, one in self._objects(guild_id) if one.config == visit.rules.config]
-        marks = [one.held for one in about if one.held is not None]
+        # The Guild's condition is kept up to date; another object's may be left over from a hold that ended. But a
+        # Guild that was made anew, or was not told yet, knows nothing of a hold that others tell of.
+        config = visit.rules.config
+        guilds = [one for _, one in self._guild_objects(guild_id) if one.config == config]
+        marks = [one.held for one in guilds if one.held is not None]
+        if not marks:
+            over = max((one.freed_at for one in guilds if one.freed_at is not None), default=None)
+            about = [one.held for _, one in self._objects(guild_id) if one.config == config]
+            marks = [mark for mark in about if mark is not None and (over is None or mark.since > over)]
         watch.recover(marks, released=self._released(visit, guild_id))
         if watch.hold is not None:
             _log.info(
@@ -277,12 +286,15 @@ class Holds:
         return sorted(found, key=lambda one: one[0].kind != GUILD.kind)
 
     def _guild_objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
-        return [
+        """Return the Guild objects that have seen the guild, the eldest first: any other may be a stranger's."""
+        found = [
             (resource, sibling)
             for resource in self._siblings.stores
             if resource.kind == GUILD.kind
             for sibling in self._siblings.of(resource, guild_id)
+            if sibling.seen
         ]
+        return sorted(found, key=lambda one: one[1].seniority)
 
     # Telling.
 
@@ -380,6 +392,11 @@ class Holds:
 def _is_gone(visit: Visit, channel_id: str) -> bool:
     finding = visit.connection.visibility.known(channel_id)
     return finding is not None and finding.presence in {Presence.GONE, Presence.ABSENT}
+
+
+def _owner(visit: Visit, kind: str, external_name: str) -> Key | None:
+    owner = visit.equipment.claims.owner(kind, external_name)
+    return None if owner is None else owner.key
 
 
 def described(hold: Hold) -> str:

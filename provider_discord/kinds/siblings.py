@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.kinds import fights
-from provider_discord.kinds.hold import Mark, mark_of
+from provider_discord.kinds.hold import Mark, freed_at, mark_of
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
 from provider_discord.managed import conditions, meta
@@ -36,8 +37,8 @@ class Sibling:
         guild_id: The guild it is in, as far as known: from its status, else from its spec.
         external_name: Its Discord id; None before it has one.
         position: Its sort key; None: its place is unmanaged.
-        movable: It may be moved: not paused, not being deleted, its policies include Update, and its own pass has
-            seen what it claims. Until then nobody knows whether its ProviderConfig lets it reach that.
+        seen: Its own pass has seen what it claims. Until then nobody knows whether its ProviderConfig lets it reach that.
+        movable: It may be moved: not paused, not being deleted, its policies include Update, and seen.
         seniority: Sorts the owner of an external name first, as ``managed.claims`` does.
         owns: It may own an external name: it does not only observe.
         follows: It copies the overwrites of its parent (``syncPermissions``).
@@ -50,6 +51,7 @@ class Sibling:
         writes: Its policies include Create or Update, and it is not paused by its own annotation. (Whoever asks is not
             paused by what is above them all, whatever the conditions of the others still say.)
         held: The hold that its condition tells of; None: none.
+        freed_at: Since when its condition tells that there is no hold; None: it never has.
         release: The hold that its annotation releases, "" for none.
     """
 
@@ -57,6 +59,7 @@ class Sibling:
     guild_id: str
     external_name: str | None
     position: int | None
+    seen: bool
     movable: bool
     seniority: tuple[str, str]
     owns: bool
@@ -69,6 +72,7 @@ class Sibling:
     creating: bool
     writes: bool
     held: Mark | None
+    freed_at: datetime | None
     release: str
 
 
@@ -186,6 +190,7 @@ def sibling_of(obj: Obj) -> Sibling:
         guild_id=str(external_name if is_guild else seen.get("guildId") or wanted.get("guildId") or ""),
         external_name=external_name if is_snowflake(external_name) else None,
         position=position if isinstance(position, int) and not isinstance(position, bool) else None,
+        seen=bool(external_name) and seen.get("id") == external_name,
         movable=not deleting
         and not paused
         and ("*" in policies or "Update" in policies)
@@ -201,6 +206,7 @@ def sibling_of(obj: Obj) -> Sibling:
         synced=synced_generation_of(obj) == generation != 0,
         creating=conditions.find(status.get("conditions"), conditions.READY).get("reason") == "Creating",
         writes=annotations.get(meta.PAUSED) != "true" and not {"*", "Create", "Update"}.isdisjoint(policies),
-        held=mark_of(obj),
+        held=mark_of(obj, of_guild=is_guild),
+        freed_at=freed_at(obj),
         release=str(annotations.get(meta.RELEASE_HOLD) or ""),
     )

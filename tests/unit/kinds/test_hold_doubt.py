@@ -1,0 +1,175 @@
+"""A hold neither ends nor stays by accident: objects nobody can judge, strangers' objects, old pictures, lost conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from provider_discord.kinds.hold import Hold
+from provider_discord.kube.resource import key_of
+from provider_discord.managed import conditions, meta
+from provider_discord.managed.errors import Held, Waiting
+from provider_discord.managed.external import Change, Observation
+from provider_discord.managed.resource import ManagedResource
+from tests.unit.kinds.conftest import Thing, World
+from tests.unit.kinds.test_hold_guild import _adopted_channels, _edit, _guild, _lock, _look_anew, _pass, _set
+
+
+def _hold(world: World) -> Hold:
+    hold = world.holds.peek(world.guild_id, "bot")
+    assert hold is not None
+    return hold
+
+
+def _raided(world: World, count: int = 12) -> list[Thing]:
+    channels = _adopted_channels(world, count)
+    _lock(world, channels)
+    _look_anew(world)
+    assert all(isinstance(_pass(thing), Held) for thing in channels)
+    return channels
+
+
+def _unresolved(_mr: ManagedResource) -> ManagedResource:
+    msg = "the Guild that it refers to has no id yet"
+    raise Waiting(msg)
+
+
+def test_what_cannot_be_judged_does_not_end_a_hold(world: World) -> None:
+    """The Guild object is deleted and made anew: for a moment no reference to it can be resolved."""
+    guild = _guild(world)
+    channels = _raided(world)
+    hold, resolve = _hold(world), world.holds.links.resolve
+    world.holds.links.resolve = _unresolved
+    _look_anew(world)
+    _pass(guild)
+    world.holds.links.resolve = resolve
+    assert all(isinstance(_pass(thing), Held) for thing in channels), "the same picture is not judged twice"
+    assert _hold(world).id == hold.id
+
+
+def test_an_object_that_breaks_the_count_stops_nobody_else(world: World) -> None:
+    channels = _adopted_channels(world, 4)
+    resolve = world.holds.links.resolve
+
+    def broken(mr: ManagedResource) -> ManagedResource:
+        if mr.name == "c3":
+            raise ZeroDivisionError
+        return resolve(mr)
+
+    world.holds.links.resolve = broken
+    _lock(world, channels[:1])
+    _look_anew(world)
+    assert isinstance(_pass(channels[0]), Change)
+
+
+def test_a_strangers_guild_object_releases_nothing(world: World) -> None:
+    """Whoever may make a Guild in a namespace of their own can write any id into it."""
+    channels = _raided(world)
+    hold = _hold(world)
+    stranger = world.make("Guild", "a-strangers", external_name=world.guild_id)
+    stranger.annotate({meta.RELEASE_HOLD: hold.id})
+    _look_anew(world)
+    said = _pass(channels[0])
+    assert isinstance(said, Held)
+    assert "a-strangers" not in str(said), "nor is anybody sent there"
+    assert _hold(world).id == hold.id
+
+
+def test_strangers_objects_hide_nothing_from_the_count(world: World) -> None:
+    """Older ones that name the same channels, and a thousand that name anything, in a namespace without rights."""
+    channels = _adopted_channels(world, 12)
+    _look_anew(world)
+    names = [thing.id for thing in channels] + [str(9 * 10**17 + number) for number in range(200)]
+    for number, name in enumerate(names):
+        one = world.channel(f"a-strangers-{number}", external_name=name)
+        one.obj["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+        one.annotate({})
+        claim = next(
+            claim
+            for claim in world.equipment.claims.claimants("Channel", name)
+            if claim.key == key_of(one.obj)
+        )
+        world.equipment.claims.register(name, replace(claim, writes=False))
+    _lock(world, channels)
+    _look_anew(world)
+    assert all(isinstance(_pass(thing), Held) for thing in channels)
+    assert _hold(world).total == len(channels)
+
+
+def test_an_old_picture_ends_no_hold(world: World) -> None:
+    """A pass that took long asks with the guild as it was before the raid."""
+    channels = _adopted_channels(world, 12)
+    visit = channels[0].connect()._visit  # type: ignore[attr-defined]
+    before = visit.look(world.guild_id, anew=True)
+    _lock(world, channels)
+    _look_anew(world)
+    assert isinstance(_pass(channels[1]), Held)
+    hold = _hold(world)
+    assert world.holds.ask(visit, before) == hold
+    assert _hold(world) == hold
+
+
+def test_a_hold_ends_with_the_objects_that_it_held(world: World) -> None:
+    """Without a Guild object too: else a single slip, months later, would be held for it."""
+    channels = _adopted_channels(world, 13)
+    _lock(world, channels[1:])
+    _look_anew(world)
+    assert all(isinstance(_pass(thing), Held) for thing in channels[1:])
+    for thing in channels[1:]:
+        world.stores[thing.resource].remove(thing.obj)
+    _look_anew(world)
+    assert isinstance(_pass(channels[0]), Observation)
+    assert world.holds.peek(world.guild_id, "bot") is None
+
+
+def _changed(guild: Thing) -> None:
+    _edit(guild, systemChannelFlags=0)
+
+
+def _made_anew(guild: Thing) -> None:
+    status = guild.obj["status"]
+    status["conditions"] = [one for one in status["conditions"] if one["type"] != conditions.HELD]
+    guild.annotate({})
+
+
+def _told_of_an_earlier_end(guild: Thing) -> None:
+    _made_anew(guild)
+    _set(guild, conditions.not_held())
+    guild.obj["status"]["conditions"][-1]["lastTransitionTime"] = "2020-01-01T00:00:00Z"
+    guild.annotate({})
+
+
+@pytest.mark.parametrize("lost", [_changed, _made_anew, _told_of_an_earlier_end])
+def test_a_new_process_goes_on_with_a_hold_that_the_guild_object_does_not_tell_of(
+    world: World, lost: Callable[[Thing], None]
+) -> None:
+    guild = _guild(world)
+    channels = _raided(world)
+    _pass(guild)
+    hold = _hold(world)
+    world.holds.begin_anew()
+    lost(guild)
+    for thing in channels[:10]:
+        world.discord.set_overwrite(thing.id, "everyone", allow=["VIEW_CHANNEL"], actor="Mo")
+    _look_anew(world)
+    assert isinstance(_pass(channels[11]), Held), "two that differ are few, but nobody has decided"
+    assert _hold(world).id == hold.id
+
+
+def test_a_condition_that_outlived_its_hold_begins_none(world: World) -> None:
+    """A paused object keeps the condition of a hold that has ended since."""
+    guild = _guild(world)
+    channels = _raided(world)
+    _pass(guild)
+    world.advance(2)
+    for thing in channels:
+        world.discord.set_overwrite(thing.id, "everyone", allow=["VIEW_CHANNEL"], actor="Mo")
+    _look_anew(world)
+    _pass(guild)
+    _pass(guild)
+    world.holds.begin_anew()
+    world.discord.set_overwrite(channels[0].id, "everyone", deny=["SEND_MESSAGES"], actor="Mo")
+    _look_anew(world)
+    assert isinstance(_pass(channels[0]), Change)

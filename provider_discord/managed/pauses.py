@@ -3,8 +3,8 @@
 One annotation then stops everything below: nothing is written, deletion waits, and the condition of every object
 names who pauses it. Taking the annotation away wakes them all.
 
-A Guild pauses the objects of its guild if it owns the guild's id, if it uses their ProviderConfig, or if they name
-it in their reference. Any other one is a stranger's: whoever can make a Guild object in a namespace of their own
+A Guild pauses the objects of its guild if it owns the guild's id, if it uses their ProviderConfig and may, or if they
+name it in their reference. Any other one is a stranger's: whoever can make a Guild object in a namespace of their own
 must not be able to stop somebody else's guild by it.
 """
 
@@ -65,5 +65,12 @@ def _above(tools: Tools, kind: ManagedKind, field: ParentField, mr: ManagedResou
         owner = tools.claims.owner(field.target.kind, name)
         for claim in tools.claims.claimants(field.target.kind, name):
             obj = store.get(claim.key)
-            if obj is not None and (claim == owner or config_name_of(obj) == mr.config_name):
+            if obj is not None and (claim == owner or _shares_config(tools, field, obj, mr)):
                 yield obj
+
+
+def _shares_config(tools: Tools, field: ParentField, obj: Obj, mr: ManagedResource) -> bool:
+    """Tell whether an object uses the same config, and may: to name one is free."""
+    return config_name_of(obj) == mr.config_name and tools.configs.serves(
+        ManagedResource.of(field.target, obj)
+    )

@@ -203,6 +203,23 @@ def test_a_strangers_place_pauses_nobody(world: World, place: str) -> None:
     assert world.cloud.objects[world.external_name(key)].spec["size"] == 2
 
 
+def test_a_place_without_a_right_to_the_config_pauses_nobody(world: World, place: str) -> None:
+    """Naming a config is free; its allowedNamespaces say who counts."""
+    world.edit(Key("", "default"), lambda obj: obj["spec"].update(allowedNamespaces=["ns"]), resource=CONFIGS)
+    key = world.thing(placeId=place, size=1)
+    world.run(40)
+    world.thing(
+        "mine-too",
+        namespace="elsewhere",
+        resource=PLACES,
+        annotations={meta.EXTERNAL_NAME: place, meta.PAUSED: "true"},
+    )
+    world.set_field(key, "size", 2)
+    world.run(5)
+    assert world.states(key) == SETTLED
+    assert world.cloud.objects[world.external_name(key)].spec["size"] == 2
+
+
 @pytest.mark.usefixtures("place")
 def test_a_paused_place_that_is_gone_pauses_nobody(world: World) -> None:
     key = inside(world)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,8 @@ from tests.chaos.run_seed import Result
 from tests.chaos.worker import endpoint_of
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
+_LONGEST_SECONDS: Final = 900.0
+"""A seed that takes longer hangs."""
 _FOLDER: Final = _REPOSITORY / ".cache" / "chaos"
 _USUAL: Final = "1001-1024,2001-2012,3001-3010,4001-4012,5001-5010,5501-5503,1-170"
 """What is rare comes first, so that a run that was cut short has some of everything."""
@@ -38,6 +41,9 @@ _USUAL: Final = "1001-1024,2001-2012,3001-3010,4001-4012,5001-5010,5501-5503,1-1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(arguments)
+    # A shell starts what runs in the background with SIGINT ignored; both shall end the lanes.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     seeds = _seeds(options.seeds)
     for seed in seeds:
         family_of(seed)
@@ -47,8 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ledger.forget(seeds)
     left = [seed for seed in seeds if seed not in ledger.passed]
     print(f"{len(seeds)} seeds, {len(left)} to run, on {options.lanes} lanes", flush=True)
-    if left:
-        _run(left, options, ledger)
+    try:
+        if left:
+            _run(left, options, ledger)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
     results = [ledger.results[seed] for seed in seeds if seed in ledger.results]
     print(table(results))
     failed = [one for one in results if not one.passed]
@@ -148,11 +157,15 @@ class _Worker:
         self._tell(told)
 
     def run(self, seed: int) -> Result:
+        hangs = threading.Timer(_LONGEST_SECONDS, self._process.kill)
+        hangs.start()
         try:
             self._tell({"seed": seed})
             line = _pipe(self._process.stdout).readline()
         except OSError:
             line = ""
+        finally:
+            hangs.cancel()
         if not line:
             said = f"the lane's process ended with {self._process.wait(10)}"
             return Result(seed=seed, family=family_of(seed).value, complaints=[said])
@@ -209,6 +222,8 @@ def _run(seeds: Sequence[int], options: argparse.Namespace, ledger: Ledger) -> N
                 worker = _Worker({**told, "endpoint": endpoint and asdict(endpoint)})
                 workers.append(worker)
             result = worker.run(seed)
+            if not deadline.at:
+                break  # It was interrupted: that is no result.
             ledger.add(result)
             done["seeds"] += 1
             print(_line(result, f"{done['seeds']}/{len(seeds) * options.times}"), flush=True)

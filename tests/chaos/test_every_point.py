@@ -71,9 +71,16 @@ def quiet() -> Iterator[None]:
 def told(request: pytest.FixtureRequest) -> Iterator[None]:
     """Print the table once all cases have run."""
     yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and sum(one["whole"] for one in TALLY.values()) == len(CASES):
-        for line in table():
+    if sum(one["whole"] for one in TALLY.values()) == len(CASES):
+        _print(request, *table())
+
+
+def _print(request: pytest.FixtureRequest, *lines: str) -> None:
+    plugins = request.config.pluginmanager
+    capture: Any = plugins.get_plugin("capturemanager")
+    reporter: Any = plugins.get_plugin("terminalreporter")
+    with capture.global_and_fixture_disabled():
+        for line in lines:
             reporter.write_line(line)
 
 
@@ -164,9 +171,7 @@ class TestTheHarness:
                 life.run()
                 cases += 1
                 found += life.counts[Phase.MAKE]["duplicates"]
-        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line(f"\na careless provider: {found} duplicates in {cases} cases")
+        _print(request, "", f"a careless provider makes {found} duplicates in {cases} cases")
         assert found > 0
 
     def test_a_death_that_is_caught_is_seen(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,6 +215,9 @@ class Holds:
         if watch.hold is not None and released(watch.hold.id):
             self._count(watch, visit, snapshot)  # What differs now is what is released.
             watch.release()
+            watch.reading = (
+                None  # Another reason to hold may be left, and what this picture shows is put back by it.
+            )
         # A pass that took long asks with an older picture; that tells nothing any more.
         newer = watch.reading is None or snapshot.taken_at > watch.reading
         if newer or (watch.hold is not None and not watch.counted):

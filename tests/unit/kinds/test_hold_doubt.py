@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from provider_discord.kinds.hold import Hold
+from provider_discord.kinds.hold import Cause, Hold
 from provider_discord.kube.resource import key_of
 from provider_discord.managed import conditions, meta
 from provider_discord.managed.errors import Held, Waiting
@@ -173,3 +174,19 @@ def test_a_condition_that_outlived_its_hold_begins_none(world: World) -> None:
     world.discord.set_overwrite(channels[0].id, "everyone", deny=["SEND_MESSAGES"], actor="Mo")
     _look_anew(world)
     assert isinstance(_pass(channels[0]), Change)
+
+
+def test_a_release_in_the_middle_of_an_incident_puts_back_all_or_nothing(world: World) -> None:
+    """The incident is a hold of its own; what one reading shows must not be put back by halves."""
+    guild = _guild(world)
+    channels = _raided(world)
+    hold = _hold(world)
+    end = meta.to_rfc3339(world.wall() + timedelta(hours=1))
+    world.discord.set_guild(incidents_data={"invites_disabled_until": end, "dms_disabled_until": None})
+    _look_anew(world)
+    _pass(guild)
+    guild.annotate({meta.RELEASE_HOLD: hold.id})
+    assert all(isinstance(_pass(thing), Held) for thing in (*channels[:3], *channels[9:]))
+    assert _hold(world).cause is Cause.INCIDENT
+    guild.annotate({meta.RELEASE_HOLD: _hold(world).id})
+    assert all(isinstance(_pass(thing), Change) for thing in channels)

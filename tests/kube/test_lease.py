@@ -42,15 +42,19 @@ from provider_discord.kube.timings import KubeTimings
 from provider_discord.telemetry.logs import configure
 configure(json=False, debug=False)
 kubeconfig, namespace, name, identity = sys.argv[1:]
+def tell(what):
+    # At once, for two threads tell: print would write the end of the line apart.
+    sys.stdout.write(what + "\\n")
+    sys.stdout.flush()
 timings = KubeTimings(lease_duration_seconds=2.0, lease_renew_deadline_seconds=1.2, lease_retry_seconds=0.1)
 elector = LeaderElector(
     connect(Path(kubeconfig)), namespace=namespace, name=name, identity=identity, timings=timings,
-    now=time.monotonic, wall=lambda: datetime.now(UTC), on_started=lambda: print("started", flush=True),
-    on_stopped=lambda: print("stopped", flush=True),
+    now=time.monotonic, wall=lambda: datetime.now(UTC),
+    on_started=lambda: tell("started"), on_stopped=lambda: tell("stopped"),
 )
 elector.start()
 for _ in sys.stdin:
-    print("leads" if elector.holds(time.monotonic()) else "does not lead", flush=True)
+    tell("leads" if elector.holds(time.monotonic()) else "does not lead")
 """
 
 

@@ -65,11 +65,16 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
     if opened.attempt.id:  # Found once is enough, should it take more tries to persist it.
         p.tools.memory.created[p.mr.uid] = (opened.attempt.id, name)
     p.tools.checkpoint("resolve.found")
-    p.persist_critical(
-        {**attempts.succeeded(name, _not_before(opened, p.tools.wall())), **resolution.annotations}
+    told = p.persist_critical(
+        {**attempts.succeeded(name, _not_before(opened, p.tools.wall())), **resolution.annotations},
+        attempt_id=opened.attempt.id,
+        made=True,
     )
-    p.tools.checkpoint("resolve.persisted")
     _settled(p)
+    if not told:
+        p.unclaim()
+        return results.requeue()
+    p.tools.checkpoint("resolve.persisted")
     message = f"an interrupted create had made external resource {name}: it is adopted"
     p.tools.announcer.normal(p.mr.obj, "CreatedExternalResource", message)
     p.log.info("resolved an interrupted create", external_name=name, attempt=opened.attempt.id)

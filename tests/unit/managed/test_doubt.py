@@ -176,6 +176,24 @@ def test_a_late_success_does_not_settle_the_attempt_of_another_copy(
         assert world.annotation(key, name) == value, reason
 
 
+def test_a_late_finding_does_not_settle_the_attempt_of_another_copy(world: World) -> None:
+    """This copy was frozen when it had found what its attempt made; another one took over and made something else."""
+    world.cloud.on_create = "committed"
+    key = world.thing()
+
+    def take_over(label: str) -> None:
+        if label == "resolve.found":
+            world.leads = False
+            settled = {meta.EXTERNAL_NAME: "555", meta.CREATE_ATTEMPT: None, meta.CREATE_PENDING: None}
+            world.api.replace(THINGS, meta.with_annotations(world.api.objects[THINGS, key], settled))
+
+    world.checkpoint = take_over  # type: ignore[method-assign]
+    world.restart()
+    world.deliveries = False
+    world.run(10)
+    assert world.annotation(key, meta.EXTERNAL_NAME) == "555"
+
+
 def test_a_record_that_an_edit_took_away_is_no_reason_to_lose_what_was_made(world: World) -> None:
     key = world.thing()
 

@@ -24,6 +24,7 @@ APART = ("e2e",)
 """The folders whose tests have nothing in common but the control plane, and take seconds each."""
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the groups.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a process of pytest-xdist: say which tests must stay together, and put the long ones first.
 

@@ -11,6 +11,7 @@ written at Discord for it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +43,8 @@ DROPPED_ANNOTATIONS: Final = frozenset(
     }
 )
 """What only meant something to the object that is gone: kubectl's memory, and passes that were asked for once."""
+_NO_TEXT_IN_GO: Final = re.compile(r"[-+.]*[0-9]|[yYnN]\Z")
+"""Plain scalars that Go's YAML may take for a number or a boolean, and PyYAML for text."""
 
 
 def portable(obj: Obj) -> Obj:
@@ -73,6 +76,23 @@ def manifests(objects: Iterable[Obj]) -> list[Obj]:
         *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces),
         *kept,
     ]
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML that Go's parser reads as it was meant, too: to kubectl a bare ``1e3`` is a number and ``y`` is true."""
+
+
+def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+    style = "'" if _NO_TEXT_IN_GO.match(data) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(documents: Iterable[Obj]) -> str:
+    """Return documents as YAML, keys in the order they were given."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000)
 
 
 def needed(objects: Iterable[Obj]) -> list[str]:
@@ -159,7 +179,7 @@ def backup(
     except (KubeConfigError, KubeError) as error:
         typer.echo(f"error: nothing was written: {_told(error)}", err=True)
         raise typer.Exit(1) from None
-    text = yaml.safe_dump_all(manifests(objects), sort_keys=False, allow_unicode=True, width=1_000)
+    text = to_yaml(manifests(objects))
     if output is None:
         sys.stdout.write(text)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provider_discord.cli.backup import CONFIG, KINDS, manifests, needed, portable, read
+from provider_discord.cli.backup import CONFIG, KINDS, manifests, needed, portable, read, to_yaml
 from provider_discord.kube.access import Obj, ObjectAccess, Page
 from provider_discord.kube.errors import Unreachable
 from provider_discord.kube.resource import Resource
@@ -158,3 +158,19 @@ def test_our_own_examples_survive_it() -> None:
     assert ours
     for doc in ours:
         assert portable({**doc, "status": {}}) == doc
+
+
+@pytest.mark.parametrize("text", ["1e3", "12e4", "+1e2", ".1e2", "0o17", "1E5", "y", "Y", "n", "N"])
+def test_text_stays_text_for_kubectl(text: str) -> None:
+    """Go's YAML takes each of these for a number or a boolean where it is not quoted (seen)."""
+    obj = live(name=text, labels={"commit": text})
+    written = to_yaml([portable(obj)])
+    assert f"commit: '{text}'" in written
+    assert f"name: '{text}'" in written
+    assert yaml.safe_load(written) == portable(obj)
+
+
+def test_text_comes_back_as_it_was() -> None:
+    topic = "Welcome\n\n  1e3 people: 'yes', \"no\" # \U0001f389\n" + "long " * 400
+    obj = live(annotations={"a": topic, "b": "", "c": "~"})
+    assert yaml.safe_load(to_yaml([portable(obj)])) == portable(obj)

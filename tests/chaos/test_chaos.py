@@ -6,6 +6,7 @@ foreign is touched and nobody has to help, wherever the provider is killed and w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,15 +19,22 @@ from tests.chaos.proxy import one_namespace
 from tests.chaos.run_seed import Result, run_seed
 from tests.chaos.weather import Ambush, Mishap, Weather
 from tests.chaos.worker import endpoint_of
+from tests.conftest import REPOSITORY, require_tools
 
 LIVES = {3: 6, 1001: 3, 2001: 2, 5001: 4}
 """How many lives end in each seed: an administrator, no audit log, the installed command, a negative control."""
 
 
 @pytest.fixture(scope="module")
-def results(
-    control_plane: ControlPlane, crds: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[int, Result]:
+def control_plane() -> Iterator[ControlPlane]:
+    """An API server of these seeds' own: what they leave would be there for the next test's provider."""
+    require_tools()
+    with ControlPlane(crds=[REPOSITORY / "package" / "crds"]) as control_plane:
+        yield control_plane
+
+
+@pytest.fixture(scope="module")
+def results(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Result]:
     """What came of the seeds, which run side by side: most of the time each of them waits."""
     folder = tmp_path_factory.mktemp("chaos")
 

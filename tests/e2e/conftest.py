@@ -34,6 +34,8 @@ POLL_SECONDS: Final = 60.0 * TIME_SCALE
 """The poll interval as it is in these tests."""
 TOKEN: Final = "e2e-token"
 WAIT_SECONDS: Final = 14.0
+START_SECONDS: Final = 60.0
+"""For the provider's start: a second alone, but it imports a lot, on a machine that may be busy."""
 KIND_OF: Final = {definition.kind: definition for definition in KINDS}
 MANAGED: Final = ("Guild", "Channel", "Role")
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -82,7 +84,10 @@ class Provider:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         if ready:
             eventually(
-                lambda: self.probe("/readyz") == 200, "the provider to be ready", explain=lambda: self.log
+                lambda: self.probe("/readyz") == 200,
+                "the provider to be ready",
+                seconds=START_SECONDS,
+                explain=lambda: self.log,
             )
 
     def stop(self) -> int:

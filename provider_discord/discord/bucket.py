@@ -12,9 +12,8 @@ tolerance for jitter:
 * disjoint although the first window cannot have ended yet: the end moved, the bucket is *sliding*;
 * closer to each other than one period, which every further request would have moved it by: it is *fixed*.
 
-Until decided, the latest end counts, which is too early for neither. Our own clock, monotonic, and Reset-After
-decide all this. X-RateLimit-Reset is never compared with our clock, which would have to be synchronised: it only
-lets ``ServerClock`` tell when a request that is to arrive after a window's end may be sent, which is sooner.
+Until decided, the latest end counts, which is too early for neither. Only Reset-After is read, against our own
+monotonic clock; never X-RateLimit-Reset, which would need synchronised clocks, here and among Discord's machines.
 
 Tokens are ``lowest Remaining seen in this window - requests in flight``: right for answers out of order, and
 self-correcting as requests come back. Never more are taken in a window than its limit, for the answers that show
@@ -31,7 +30,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from .priority import Priority
-from .serverclock import ServerClock, ServerInstant
 from .timings import DiscordTimings
 
 if TYPE_CHECKING:
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 _PRECISION_SECONDS = 0.005
 """Headers are rounded to milliseconds; several roundings add up to less than this."""
-_ROUNDED_SECONDS = 0.0015
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_SECONDS = 7 * 86_400.0
 """Longer than any window of Discord's (two days, for roles). A number beyond is a mistake, such as an epoch."""
@@ -54,14 +51,12 @@ class RateHeaders:
         remaining: Requests left.
         reset_after: Seconds until all are back.
         bucket: The bucket's hash, without the major parameter.
-        reset: When all are back, in seconds on the server's clock; None when it does not say.
     """
 
     limit: int
     remaining: int
     reset_after: float
     bucket: str
-    reset: float | None = None
 
     @classmethod
     def parse(cls, headers: Mapping[str, str]) -> RateHeaders | None:
@@ -71,39 +66,17 @@ class RateHeaders:
             headers: Names in lower case.
         """
         try:
-            reset_after = float(headers["x-ratelimit-reset-after"])
             found = cls(
                 limit=int(headers["x-ratelimit-limit"]),
                 remaining=int(headers["x-ratelimit-remaining"]),
-                reset_after=reset_after,
+                reset_after=float(headers["x-ratelimit-reset-after"]),
                 bucket=headers["x-ratelimit-bucket"],
-                reset=_reset(headers.get("x-ratelimit-reset"), reset_after),
             )
         except (KeyError, ValueError):
             return None
         sane = 0 < found.limit <= _LARGEST_LIMIT and found.remaining >= 0
         sane = sane and 0 <= found.reset_after <= _LONGEST_SECONDS and found.bucket != ""
         return found if sane else None
-
-    @property
-    def counted_at(self) -> float | None:
-        """When the server counted the request, on its clock."""
-        return None if self.reset is None else self.reset - self.reset_after
-
-
-def _reset(text: str | None, reset_after: float) -> float | None:
-    """Read X-RateLimit-Reset; None when it is missing, or when it looks as if told in whole seconds."""
-    try:
-        seconds = float(text or "nan")
-    except ValueError:
-        return None
-    if not math.isfinite(seconds):
-        return None
-    return None if any(_is_whole(instant) for instant in (seconds, seconds - reset_after)) else seconds
-
-
-def _is_whole(seconds: float) -> bool:
-    return abs(seconds - round(seconds)) < _ROUNDED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +107,7 @@ class BucketKind(Enum):
 class Bucket:
     """State of one bucket. Instants are monotonic seconds; not safe for threads."""
 
-    def __init__(
-        self, *, name: str, hashed: bool, major: str, timings: DiscordTimings, clock: ServerClock
-    ) -> None:
+    def __init__(self, *, name: str, hashed: bool, major: str, timings: DiscordTimings) -> None:
         """Make a bucket of which nothing is known: it lets one request through at a time.
 
         Args:
@@ -144,7 +115,6 @@ class Bucket:
             hashed: Whether name is Discord's hash.
             major: Value of the major parameter.
             timings: Margin, and concurrency where there is no limit.
-            clock: Of the server.
         """
         self.name = name
         self.hashed = hashed
@@ -160,12 +130,10 @@ class Bucket:
         self.queues: dict[Priority, list[Ticket]] = {priority: [] for priority in Priority}
         self.members: set[tuple[str, str]] = set()
         self.booked: dict[Hashable, Booking] = {}
-        self._clock = clock
         self._margin = timings.reset_margin_seconds
         self._concurrency = timings.unlimited_concurrency
         self._remaining = 0
         self._low = self._end = self._latest = -math.inf
-        self._resets_at: ServerInstant | None = None
         self._live = False
         self._previous = -math.inf
         self._sample: tuple[float, float] | None = None
@@ -275,10 +243,8 @@ class Bucket:
             if not self._live:  # at worst the window has just begun
                 self._live = True
                 self._low, self._end, self._latest = -math.inf, now + self._length, now + self._length
-                self._resets_at = None
             elif self.kind is BucketKind.UNDECIDED:
                 self._latest = max(self._latest, now + self._length)
-                self._resets_at = None
         else:
             self._taken -= 1
 
@@ -345,10 +311,7 @@ class Bucket:
         return math.ceil(busy / self._period - 1e-9) if busy > 0 and self._period > 0 else 0
 
     def _reset(self) -> float:
-        """Return when a request may be sent that must arrive after the window's end."""
-        reset = self._end if self.kind is BucketKind.FIXED else self._latest
-        sooner = self._clock.send_after(self._resets_at)
-        return reset if sooner is None else min(reset, sooner)
+        return self._end if self.kind is BucketKind.FIXED else self._latest
 
     def _roll(self, now: float) -> None:
         if self._live and now >= self._reset() + self._margin:
@@ -372,7 +335,6 @@ class Bucket:
         fresh = self._low == -math.inf
         self._live = True
         self._low, self._end, self._latest = low, end, end
-        self._resets_at = None if headers.reset is None else self._clock.instant(headers.reset)
         self._sample = (low, end)
         self._length = max(self._length, headers.reset_after)
         self._seen_remaining = headers.remaining
@@ -385,10 +347,6 @@ class Bucket:
         self._low = max(self._low, low)
         self._end = min(self._end, end)
         self._latest = max(self._latest, end)
-        if headers.reset is None:
-            self._resets_at = None
-        elif self._resets_at is not None:
-            self._resets_at = self._clock.instant(max(headers.reset, self._resets_at.seconds))
         if self._sample is None:
             self._sample = (low, end)
         elif self.kind is BucketKind.UNDECIDED:
@@ -406,7 +364,6 @@ class Bucket:
         self.limit = limit
         self.kind = BucketKind.UNDECIDED
         self._low = self._end = self._latest = -math.inf
-        self._resets_at = None
         self._live = False
         self._period = self._length = 0.0
         self._remaining = 0

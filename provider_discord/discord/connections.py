@@ -30,8 +30,7 @@ import httpx
 
 _PIECE = 64 * 1024
 LEAVING = "http11.send_request_headers.started"
-CONNECTED = "connection.connect_tcp.complete"
-"""What ``trace`` is called with; httpcore's names."""
+"""What ``trace`` is called with; httpcore's name."""
 _NOT_TO_THE_END = {b"content-length", b"transfer-encoding"}
 
 
@@ -111,7 +110,6 @@ class Connections(httpx.BaseTransport):
         try:
             if sock is None:
                 sock = self._open(timeout.get("connect"))
-                trace(CONNECTED, {})
             trace(LEAVING, {})
             failure = _write(sock, request, timeout.get("write"))
             answer = _Answer(sock, patience, self._give_back)

@@ -29,7 +29,6 @@ from .errors import Scope
 from .global_limit import GlobalLimit
 from .parking import Parked, Parking
 from .priority import Priority
-from .serverclock import ServerClock
 from .tickets import Demand, Estimate, Refusal, Ticket, TicketState
 from .timings import DiscordTimings
 
@@ -52,8 +51,7 @@ class Limiter:
         self._queued = 0
         self._urgent = 0
         self._parking = Parking()
-        self._clock = ServerClock()
-        self._global = GlobalLimit(timings=timings, clock=self._clock)
+        self._global = GlobalLimit(timings=timings)
         self._swept_at = -math.inf
 
     # Numbers for metrics
@@ -186,7 +184,6 @@ class Limiter:
         headers: Mapping[str, str] | None,
         ok: bool,
         sent_at: float,
-        fresh: bool = False,
     ) -> None:
         """A granted request ended other than by 429.
 
@@ -196,11 +193,10 @@ class Limiter:
             headers: The answer's, names in lower case; None when none came.
             ok: Whether it was a success (2xx).
             sent_at: Just before its first byte.
-            fresh: Whether its connection was opened for it.
         """
         rate = RateHeaders.parse(headers) if headers is not None else None
         known = rate is not None and self._learn(ticket, rate, now)
-        self._release(ticket, now, rate=rate, sent_at=sent_at, fresh=fresh)
+        self._release(ticket, now)
         ticket.state = TicketState.DONE
         if rate is not None and known:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
@@ -297,20 +293,9 @@ class Limiter:
         self._global.take(now, level)
         self._in_flight.add(ticket)
 
-    def _release(
-        self,
-        ticket: Ticket,
-        now: float,
-        *,
-        rate: RateHeaders | None = None,
-        sent_at: float = 0.0,
-        fresh: bool = False,
-    ) -> None:
+    def _release(self, ticket: Ticket, now: float) -> None:
         self._in_flight.discard(ticket)
-        counted_at = None if rate is None else rate.counted_at
-        if counted_at is not None:
-            self._clock.learn(counted_at, sent_at=sent_at, received_at=now, fresh=fresh)
-        self._global.ended(now, counted_at=counted_at)
+        self._global.ended(now)
         ticket.bucket.used_at = now
 
     def _enqueue(self, ticket: Ticket) -> None:
@@ -345,7 +330,7 @@ class Limiter:
         # A route holds a space and a hash does not, so the names cannot meet.
         bucket = self._buckets.get((name, major))
         if bucket is None:
-            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings, clock=self._clock)
+            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings)
             self._buckets[name, major] = bucket
         return bucket
 

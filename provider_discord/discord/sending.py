@@ -85,7 +85,6 @@ class Sender:
                     headers=response.headers,
                     ok=200 <= response.status < 300,
                     sent_at=response.sent_at,
-                    fresh=response.fresh,
                 )
                 return response
             refusals += 1

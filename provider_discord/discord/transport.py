@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from .connections import CONNECTED, LEAVING, ConnectionsClosed, open_transport
+from .connections import LEAVING, ConnectionsClosed, open_transport
 from .errors import DiscordError, TokenInvalid
 from .metrics import RetryReason
 from .timings import DiscordTimings
@@ -104,8 +104,6 @@ class Response:
         content: The body, decoded from its transfer and content encodings.
         sent_at: Monotonic instant just before the first byte, on an open connection.
         received_at: Monotonic instant at which the headers were there.
-        fresh: Whether the connection was opened for this request. The way there is then longer than it will be: what
-            is behind the connection is still to be set up.
     """
 
     status: int
@@ -113,7 +111,6 @@ class Response:
     content: bytes
     sent_at: float
     received_at: float
-    fresh: bool = False
 
     def json(self) -> Any:
         """Return the decoded body; None when it is empty.
@@ -202,14 +199,12 @@ class Transport:
         Raises:
             TransportFailure: No complete answer came.
         """
-        sent_at, fresh = self._now(), False
+        sent_at = self._now()
 
         def told(event: str, _: Mapping[str, Any]) -> None:
-            nonlocal sent_at, fresh
+            nonlocal sent_at
             if event == LEAVING:
                 sent_at = self._now()
-            elif event == CONNECTED:
-                fresh = True
 
         left = max(0.001, deadline - sent_at)
         t = self._timings
@@ -245,7 +240,6 @@ class Transport:
                     content=body,
                     sent_at=sent_at,
                     received_at=received_at,
-                    fresh=fresh,
                 )
         except TransportFailure as exc:
             failure = TransportFailure(str(exc), sent=exc.sent, reason=exc.reason)

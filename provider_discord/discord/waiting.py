@@ -91,11 +91,10 @@ class Turns:
         headers: Mapping[str, str] | None,
         ok: bool,
         sent_at: float,
-        fresh: bool = False,
     ) -> None:
         """The request ended other than by 429; see Limiter.complete."""
         with self._lock:
-            self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at, fresh=fresh)
+            self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at)
             self._pump()
 
     def cancel(self, ticket: Ticket) -> None:

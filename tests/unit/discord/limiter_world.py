@@ -103,7 +103,7 @@ class Server:
 
 
 class World:
-    """Virtual time: demands, the limiter, a network with latency and connections, the server."""
+    """Virtual time: demands, the limiter, a network with latency, the server."""
 
     def __init__(
         self,
@@ -111,15 +111,12 @@ class World:
         *,
         latency: Callable[[], float],
         back: Callable[[], float] | None = None,
-        setup: Callable[[], float] = lambda: 0.0,
         timings: DiscordTimings | None = None,
     ) -> None:
         self.now = 1_000.0
         self.server = server
         self.latency = latency
         self.back = back or latency
-        self.setup = setup
-        self.idle_connections = 0
         self.limiter = Limiter(timings=timings or DiscordTimings(max_in_flight=64))
         self.done: dict[Ticket, float] = {}
         self.order: list[Ticket] = []
@@ -146,14 +143,11 @@ class World:
 
     def _send(self, ticket: Ticket) -> None:
         sent_at = self.now
-        fresh = self.idle_connections == 0
-        self.idle_connections -= not fresh
 
         def arrive() -> None:
             status, headers, refusal = self.server.handle(ticket.demand, self.now)
 
             def back() -> None:
-                self.idle_connections += 1
                 if refusal is not None:
                     self.limiter.refused(ticket, now=self.now, headers=headers, refusal=refusal)
                 else:
@@ -163,14 +157,13 @@ class World:
                         headers=headers,
                         ok=status == 200,
                         sent_at=sent_at,
-                        fresh=fresh,
                     )
                     self.done[ticket] = self.now
                 self.pump()
 
             self.at(self.now + self.back(), back)
 
-        self.at(self.now + self.latency() + (self.setup() if fresh else 0.0), arrive)
+        self.at(self.now + self.latency(), arrive)
 
     def run(self, seconds: float = 10_000.0) -> None:
         end = self.now + seconds

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from provider_discord.discord.connections import (
-    CONNECTED,
     LEAVING,
     Connections,
     ConnectionsClosed,
@@ -331,7 +330,7 @@ def test_leaving_is_told_after_connecting() -> None:
             response = connections.handle_request(request)
             response.read()
             response.close()
-        assert told == [(CONNECTED, 1), (LEAVING, 1), (LEAVING, 1)]
+        assert told == [(LEAVING, 1), (LEAVING, 1)]
 
 
 def test_closing_ends_what_is_under_way_and_all_that_comes_later() -> None:

@@ -45,7 +45,7 @@ demo: tools ## the main job: apply examples/community to a real API server and w
 .PHONY: test
 test: lint test-tools ## all checks and tests
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: lint ## checks and unit tests, without an API server

@@ -16,30 +16,45 @@ from pathlib import Path
 
 import pytest
 from controlplane import CONTROL_PLANE, ApiRefused, ControlPlane, Tool, missing
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TESTS = Path(__file__).parent
 LONGEST_FIRST = ("operations", "chaos", "e2e", "kube", "contract", "unit")
 APART = ("e2e",)
 """The folders whose tests have nothing in common but the control plane, and take seconds each."""
+TOGETHER = {
+    "tests/e2e/test_outage.py": "an API server to stop",
+    "tests/operations/test_chart_lifecycle.py": "audited",
+    "tests/operations/test_chart_rights.py": "audited",
+    "tests/operations/test_image.py": "audited",
+}
+"""The files that share something dearer than a file's fixtures, or that are not apart though their folder is."""
 
 
-@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the groups.
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a process of pytest-xdist: say which tests must stay together, and put the long ones first.
+class InGroups(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares out groups of tests: those of a file, for what its fixtures share, but see `APART` and `TOGETHER`.
 
-    A file's tests stay together, for what its fixtures share. `xdist_group` in a file says otherwise.
+    `--dist loadgroup` would do, but pytest-xdist 3.8 finds no groups with pytest 9.2.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if _folder(item) not in APART and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
-    items.sort(key=lambda item: LONGEST_FIRST.index(_folder(item)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return TOGETHER.get(file) or (nodeid if _folder(file) in APART else file)
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InGroups:
+    return InGroups(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of pytest-xdist, put the long ones first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONGEST_FIRST.index(_folder(item.nodeid)))
+
+
+def _folder(nodeid: str) -> str:
+    return nodeid.split("/")[1]
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,6 @@ from tests.conftest import REPOSITORY, require_tools
 
 from .conftest import MANAGED, TIME_SCALE, Obj, System
 
-pytestmark = pytest.mark.xdist_group("outage")
-
 POLL_SECONDS: Final = 30 * TIME_SCALE
 CRDS: Final = REPOSITORY / "package" / "crds"
 CRD_PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -23,8 +23,6 @@ from tests.e2e.conftest import eventually
 from tests.operations.audit import AuditedPlane
 from tests.operations.helm import CHART, ROOT, Helm, HelmFailed, Obj
 
-pytestmark = pytest.mark.xdist_group("audited")
-
 RELEASE: Final = "provider-discord"
 NAMESPACE: Final = "crossplane-system"
 IN: Final = ("-n", NAMESPACE)

@@ -20,8 +20,6 @@ from tests.e2e.conftest import MERGE_PATCH, TOKEN, Provider, System, _release, c
 from tests.operations.audit import AuditedPlane, asked_for, rules_of
 from tests.operations.helm import CHART, Helm, Obj
 
-pytestmark = pytest.mark.xdist_group("audited")
-
 RELEASE: Final = "provider-discord"
 NAMESPACE: Final = "crossplane-system"
 ACCOUNT: Final = f"{NAMESPACE}:{RELEASE}"

@@ -28,8 +28,6 @@ from tests.e2e.conftest import TIME_SCALE, TOKEN, Provider, System, _release, ch
 from tests.operations.audit import AuditedPlane, asked_for
 from tests.operations.helm import CHART, ROOT, Obj
 
-pytestmark = pytest.mark.xdist_group("audited")
-
 DOCKERFILE: Final = ROOT / "package" / "image" / "Dockerfile"
 NAMESPACE: Final = "crossplane-system"
 REVISION: Final = "provider-discord-0123456789ab"

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provider_discord.apis.channel import ChannelParameters
+from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.fields import ChannelType
 from provider_discord.apis.kinds import CHANNEL
+from provider_discord.apis.parse import parse_parameters
 from provider_discord.discord import errors as discord
 from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissions, is_hidden
 from provider_discord.discord.snapshot import GuildSnapshot
@@ -28,7 +30,7 @@ from provider_discord.kinds.caution import (
 )
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
 from provider_discord.kinds.creation import Action, Evidence, decide
-from provider_discord.kinds.evidence import creations_of
+from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.missing import find_unlisted
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.reorder import ChannelOrder, position_diff, with_order
@@ -155,11 +157,17 @@ class ChannelExternal:
         if parameters is not None:
             candidates = [match.id for match in self._matches(parameters, snapshot)]
             visible = self._would_be_visible(parameters, snapshot)
+        possible = {
+            channel_id: raw
+            for channel_id, raw in snapshot.channels.items()
+            if channel_id not in candidates and self._has_type(parameters, raw)
+        }
         entries = creations_of(visit, snapshot, attempt, action=Action.CHANNEL_CREATE)
         evidence = Evidence(
             what=f"channel {parameters.name if parameters else mr.name}",
             candidates=candidates,
             entries=None if entries is None else entries.found,
+            others=unaccounted_for(visit, guild_id, attempt, things=possible, answers=_answers),
             truncated=entries is not None and not entries.complete,
             visible=visible and attempt.is_of(mr),
         )
@@ -446,3 +454,13 @@ class ChannelExternal:
 
 
 _READY = Readiness(available=True)
+
+
+def _answers(mr: ManagedResource, raw: Json) -> bool:
+    """Tell whether a channel answers to another object's manifest."""
+    try:
+        parameters = parse_parameters(CHANNEL, mr.for_provider)
+    except InvalidField:
+        return False
+    assert isinstance(parameters, ChannelParameters)
+    return channel_plan.matches(parameters, raw, parent_id=parameters.parent_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from provider_discord.discord import errors as discord
+from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import (
     PERMISSIONS,
     VIEW_CHANNEL,
@@ -19,6 +21,7 @@ from provider_discord.kinds.creation import Action
 from provider_discord.kinds.outcomes import UNKNOWN_CHANNEL, translated
 from provider_discord.kinds.visibility import Finding, Presence
 from provider_discord.kinds.visit import Visit
+from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 
 _VIEW_AUDIT_LOG = PERMISSIONS["VIEW_AUDIT_LOG"]
@@ -46,7 +49,9 @@ def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Map
     if finding is None:
         with translated(f"looking for channel {channel_id}"):
             finding, channel = _look(visit, snapshot, channel_id)
-    if finding.presence is Presence.ABSENT and _was_there(visit, channel_id):
+    if finding.presence is Presence.ABSENT and was_there(
+        visit, snapshot.guild_id, channel_id, listed=lambda now: now.channels
+    ):
         visibility.gone([channel_id], finding.detail)
         return None
     if finding.presence is Presence.GONE or (finding.presence is Presence.ABSENT and visit.mr.deleting):
@@ -56,13 +61,51 @@ def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Map
     raise Blocked(visit.with_way_out(_explain(channel_id, finding, snapshot)), reason=_reason(finding))
 
 
-def _was_there(visit: Visit, channel_id: str) -> bool:
-    """Tell whether this object has seen the channel, or made it.
+def was_there(
+    visit: Visit, guild_id: str, thing_id: str, *, listed: Callable[[GuildSnapshot], Collection[str]]
+) -> bool:
+    """Tell whether this object has seen, or made, a channel or role that is not there.
 
-    When it was made would prove nothing: an id with a wrong digit at its end was made in the same second.
+    Its status tells, or this process's memory, or where the process died between the two: the object's record of a
+    create that succeeded.
+
+    Args:
+        visit: The pass.
+        guild_id: The guild.
+        thing_id: The external name.
+        listed: Takes the ids of the things of this kind out of a snapshot.
+
+    Raises:
+        ManagedError: Discord can't tell now.
     """
-    maker = visit.connection.made.get(channel_id)
-    return visit.mr.at_provider.get("id") == channel_id or (maker is not None and maker[0] == visit.mr.uid)
+    seen, maker = visit.mr.at_provider, visit.connection.made.get(thing_id)
+    if seen.get("id") == thing_id or (maker is not None and maker[0] == visit.mr.uid):
+        return True
+    return _is_on_record(visit, guild_id, thing_id, listed=listed)
+
+
+def _is_on_record(
+    visit: Visit, guild_id: str, thing_id: str, *, listed: Callable[[GuildSnapshot], Collection[str]]
+) -> bool:
+    """Tell whether the object's annotations say that it made the thing, and nothing speaks against it.
+
+    Backups keep them and people copy them, and then they are about another guild, or another time: so the object must be
+    older than the create. The thing must be of the create's time; but an id with a wrong digit at its end was made in
+    the same second, so there must be nothing of that time that nobody claims.
+    """
+    mr, skew = visit.mr, timedelta(seconds=visit.timings.audit_skew_seconds)
+    begun = meta.from_rfc3339(mr.annotations.get(meta.CREATE_PENDING))
+    ended = meta.from_rfc3339(mr.annotations.get(meta.CREATE_SUCCEEDED))
+    if begun is None or ended is None or ended < mr.created_at:
+        return False
+    if mr.at_provider.get("guildId") not in {None, guild_id}:
+        return False
+    # The annotations have whole seconds.
+    first, end = snowflake.first_at(begun - skew), snowflake.first_at(ended + skew + timedelta(seconds=1))
+    if not first <= int(thing_id) < end:
+        return False
+    now = listed(visit.look(guild_id, decisive=True))
+    return not any(first <= int(found) < end and not visit.claimed_by_others(found) for found in now)
 
 
 def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:

@@ -26,8 +26,9 @@ from provider_discord.kinds.caution import (
     with_fights,
 )
 from provider_discord.kinds.creation import Action, Evidence, decide
-from provider_discord.kinds.evidence import creations_of, entries_back_to
+from provider_discord.kinds.evidence import creations_of, entries_back_to, unaccounted_for
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
+from provider_discord.kinds.missing import was_there
 from provider_discord.kinds.outcomes import UNKNOWN_ROLE, translated
 from provider_discord.kinds.reorder import RoleOrder, position_diff, with_order
 from provider_discord.kinds.role_plan import EVERYONE, TERMS, RoleImage, RolePlan
@@ -143,11 +144,17 @@ class RoleExternal:
         candidates = (
             [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
         )
+        possible = {
+            role_id: raw
+            for role_id, raw in snapshot.roles.items()
+            if role_id != guild_id and role_id not in candidates and not raw.get("managed")
+        }
         entries = creations_of(visit, snapshot, attempt, action=Action.ROLE_CREATE)
         evidence = Evidence(
             what=f"role {parameters.name if parameters else mr.name}",
             candidates=candidates,
             entries=None if entries is None else entries.found,
+            others=unaccounted_for(visit, guild_id, attempt, things=possible, answers=_answers),
             truncated=entries is not None and not entries.complete,
             visible=attempt.is_of(mr),
         )
@@ -242,10 +249,10 @@ class RoleExternal:
             raw = snapshot.roles.get(role_id)
         if raw is not None or mr.deleting:
             return raw
-        seen = mr.at_provider
-        if seen.get("id") == role_id and seen.get("guildId") == snapshot.guild_id:
-            return None
-        if role_id not in snapshot.channels and self._was_deleted(snapshot, role_id):
+        if role_id not in snapshot.channels and (
+            was_there(visit, snapshot.guild_id, role_id, listed=lambda now: now.roles)
+            or self._was_deleted(snapshot, role_id)
+        ):
             return None
         msg = (
             f"guild {snapshot.guild_id} has no role {role_id}, and never had it as far as can be told: correct the "
@@ -389,6 +396,12 @@ class RoleExternal:
 
 def _means_everyone(parameters: RoleParameters) -> bool:
     return bool(parameters.everyone) or (parameters.everyone is None and parameters.name == EVERYONE)
+
+
+def _answers(mr: ManagedResource, raw: Json) -> bool:
+    """Tell whether a role answers to another object's manifest."""
+    name = mr.for_provider.get("name")
+    return isinstance(name, str) and names.same_role_name(name, str(raw.get("name") or ""))
 
 
 def _image_memory(icon: RoleImage, raw: Json) -> dict[str, str | None]:

@@ -142,6 +142,9 @@ def _faults() -> Iterator[Fault]:
     for doing in ("edit", "rename", "delete", "make its like", "remove", "change by hand", "rename by hand"):
         yield Fault(name=doing, group="people", meanwhile=doing)
     yield Fault(name="make its like, Refuse", group="people", meanwhile="make its like", adoption="Refuse")
+    for doing in ("rename by hand", "remove"):
+        yield Fault(name=f"{doing}, log forbidden", group="people", meanwhile=doing, blind=True)
+    yield Fault(name="rename by hand, log 100 s late", group="people", meanwhile="rename by hand", lag=100.0)
     yield Fault(name="10 min later", group="people", pause=600.0)
     yield Fault(name="thrice", group="people", deaths=3)
 
@@ -180,6 +183,8 @@ class Life:
         world.people.create_role({"name": "Members"})
         if self.adopts:
             self._make_like(actor="Bob")
+        # What stands there is older than the object.
+        world.clock.seconds += 60.0
         self.like: set[str] = set()
         self.foreign = self._standing_foreign()
         world.wire.mishaps += [*self._prelude(), *fault.mishaps]

@@ -144,11 +144,7 @@ class RoleExternal:
         candidates = (
             [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
         )
-        possible = {
-            role_id: raw
-            for role_id, raw in snapshot.roles.items()
-            if role_id != guild_id and role_id not in candidates and not raw.get("managed")
-        }
+        possible = {role_id: raw for role_id, raw in _ordinary(snapshot).items() if role_id not in candidates}
         entries = creations_of(visit, snapshot, attempt, action=Action.ROLE_CREATE)
         evidence = Evidence(
             what=f"role {parameters.name if parameters else mr.name}",
@@ -250,7 +246,7 @@ class RoleExternal:
         if raw is not None or mr.deleting:
             return raw
         if role_id not in snapshot.channels and (
-            was_there(visit, snapshot.guild_id, role_id, listed=lambda now: now.roles)
+            was_there(visit, snapshot.guild_id, role_id, listed=_ordinary)
             or self._was_deleted(snapshot, role_id)
         ):
             return None
@@ -396,6 +392,15 @@ class RoleExternal:
 
 def _means_everyone(parameters: RoleParameters) -> bool:
     return bool(parameters.everyone) or (parameters.everyone is None and parameters.name == EVERYONE)
+
+
+def _ordinary(snapshot: GuildSnapshot) -> dict[str, Json]:
+    """Return the roles that somebody has made: neither @everyone nor those of bots and integrations."""
+    return {
+        role_id: raw
+        for role_id, raw in snapshot.roles.items()
+        if role_id != snapshot.guild_id and not raw.get("managed")
+    }
 
 
 def _answers(mr: ManagedResource, raw: Json) -> bool:

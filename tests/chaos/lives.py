@@ -373,7 +373,8 @@ class Life:
             ours = self._ours()
             name, value = (meta.EXTERNAL_NAME, ours.pop()) if ours else (meta.CREATE_PENDING, None)
             world.suppressed(lambda: self._annotate({name: value}))
-        elif self.fault.blind and "HiddenOrGone" not in said and "is not listed" in said:
+        elif self.fault.blind and ("is not listed" in said or (self.adopts and "never had it" in said)):
+            # What was adopted and went before the status showed it is on no record.
             self.counts[self.phase]["halts"] += 1
             world.suppressed(self._let_go)
 

@@ -73,6 +73,44 @@ def test_while_the_audit_log_may_lag_nothing_is_concluded_from_a_stranger() -> N
     assert later.external_name == _DURING
 
 
+@pytest.mark.parametrize(
+    ("entries", "candidates", "visible", "verdict", "found", "reason"),
+    [
+        (None, [], True, Verdict.AMBIGUOUS, None, "it may be ours, renamed since"),
+        (None, [], False, Verdict.AMBIGUOUS, None, "likewise, and nothing else could be known again"),
+        (None, [_MINE], True, Verdict.FOUND, _MINE, "what has the name is nearer"),
+        (None, [_OLD], True, Verdict.AMBIGUOUS, None, "what has the name was there before"),
+        ([_entry(_MINE)], [], True, Verdict.FOUND, _MINE, "the audit log knows"),
+        ([_entry(_DURING, None)], [], True, Verdict.MISSED, None, "the audit log knows that it is another's"),
+        ([], [], True, Verdict.AMBIGUOUS, None, "the audit log is silent about it for good"),
+    ],
+)
+def test_what_nobody_claims_may_be_ours_under_another_name(
+    entries: list[dict[str, Any]] | None,
+    candidates: list[str],
+    visible: bool,
+    verdict: Verdict,
+    found: str | None,
+    reason: str,
+) -> None:
+    attempt = Attempt(id="mine", started=_STARTED, ended=_STARTED + timedelta(seconds=5))
+    evidence = Evidence(
+        what="channel x", candidates=candidates, entries=entries, visible=visible, others=[_DURING]
+    )
+    resolution = decide(attempt, evidence, wall=_STARTED + timedelta(seconds=400), timings=_TIMINGS)
+    assert (resolution.verdict, resolution.external_name) == (verdict, found), reason
+    assert (_DURING in resolution.message) is (verdict is Verdict.AMBIGUOUS)
+    assert ("View Audit Log" in resolution.message) is (verdict is Verdict.AMBIGUOUS and entries is None)
+
+
+def test_while_the_audit_log_may_lag_what_may_be_ours_under_another_name_is_no_miss() -> None:
+    attempt = Attempt(id="mine", started=_STARTED, ended=_STARTED + timedelta(seconds=5))
+    evidence = Evidence(what="channel x", candidates=[], entries=[], others=[_DURING])
+    with pytest.raises(Waiting, match=_DURING) as waiting:
+        decide(attempt, evidence, wall=_STARTED + timedelta(seconds=60), timings=_TIMINGS)
+    assert waiting.value.quiet
+
+
 def test_an_attempt_without_an_id_is_never_matched_by_the_audit_log() -> None:
     attempt = Attempt(id="", started=_STARTED)
     evidence = Evidence(what="channel x", candidates=[], entries=[_entry(_MINE, "attempt= x")])

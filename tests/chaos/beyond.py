@@ -137,6 +137,8 @@ def fight(scene: Scene, variant: int) -> None:
     """Change one field again and again: it is left alone in the end, and told, until the manifest changes."""
     del variant
     id_ = scene.id_of(LOBBY)
+    scene.team.change("Channel", LOBBY, {"topic": "ours"})
+    scene.until(lambda: scene.discord.channel(id_).get("topic") == "ours", "the manifest to be applied")
     for number in range(PUT_BACK_LIMIT + 1):
         wish = f"theirs {number}"
         scene.discord.edit_channel(id_, {"topic": wish}, actor=ACTOR)

@@ -150,7 +150,11 @@ def _tell_drift(p: Pass, drift: tuple[FieldDiff, ...]) -> None:
     tools.announcer.normal(p.mr.obj, "DriftDetected", message)
     since = tools.now() - tools.memory.observed_at.get(p.mr.uid, tools.now())
     tools.metrics.drifted(p.mr.resource, p.mr.key, seconds=since)
-    p.log.info("security: drift, changed by somebody else", external_name=p.mr.external_name, fields=[d.field for d in drift])
+    p.log.info(
+        "security: drift, changed by somebody else",
+        external_name=p.mr.external_name,
+        fields=[d.field for d in drift],
+    )
 
 
 def _listed(diff: tuple[FieldDiff, ...]) -> str:

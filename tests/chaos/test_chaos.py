@@ -72,8 +72,11 @@ class TestChaos:
         assert result.creates > 0
 
     def test_a_careless_provider_is_found_out(self, results: dict[int, Result]) -> None:
-        """Without the resolution of open attempts the same chaos finds duplicates: it sees what it is there to see."""
-        assert results[5001].duplicates > 0, explained(results[5001])
+        """Without the resolution of open attempts the same chaos finds duplicates, or a thing that nobody holds.
+
+        It sees what it is there to see. Which of the two a few lives bring about depends on when each one dies.
+        """
+        assert results[5001].duplicates + results[5001].lost > 0, explained(results[5001])
 
 
 class TestPlans:

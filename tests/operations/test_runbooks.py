@@ -38,7 +38,9 @@ IMAGE: Final = ROOT / "package" / "image" / "Dockerfile"
 ACCOUNT: Final = "system:serviceaccount:crossplane-system:provider-discord"
 TOKEN: Final = "first-token-of-the-bot"
 KINDS: Final = ("guild", "role", "channel")
-RESTORE_OBJECTIVE_SECONDS: Final = 45 * 60
+PROVIDER_OBJECTIVE_SECONDS: Final = 15 * 60
+OBJECTS_OBJECTIVE_SECONDS: Final = 30 * 60
+"""The runbooks' objectives. Waits here are scaled, so times are counted as if all of them were waits."""
 
 Obj = dict[str, Any]
 FENCES: Final = tuple(fences(RUNBOOKS))
@@ -385,15 +387,17 @@ def test_a_lost_cluster_is_restored_without_a_write_at_discord(
     lines = executed(by_section["Restore a lost cluster"][0]).splitlines()
     new.type(lines[0])
     new.run_provider()
+    provider_took = (time.monotonic() - began) / TIME_SCALE
     said = new.type("\n".join(lines[1:]), typed=f"{token}\n")
-    took = time.monotonic() - began
+    took = (time.monotonic() - began) / TIME_SCALE
 
     assert "general" in said
     new.until_true(OBJECTS)
     assert simulator.control.requests(since=mark, writes=True) == []
     assert [simulator.control.guild(), simulator.control.channels(), simulator.control.roles()] == was
-    assert took / TIME_SCALE < RESTORE_OBJECTIVE_SECONDS
-    print(f"restored {OBJECTS} objects into a new cluster in {took:.1f} s (waits scaled by {TIME_SCALE})")
+    print(f"provider restored after {provider_took:.0f} s, {OBJECTS} objects after {took:.0f} s, unscaled")
+    assert provider_took < PROVIDER_OBJECTIVE_SECONDS
+    assert took < OBJECTS_OBJECTIVE_SECONDS
 
     new.type(executed(by_section["Remove the provider"][0]))
     assert new.provider is not None

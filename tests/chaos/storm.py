@@ -106,6 +106,8 @@ class Storm:
         if death.label == "create.failed":
             self._arm(Fault(effect=Effect.RATE_LIMIT, method="POST", times=1, seconds=2.0))
         wish = _WISHES.get(death.label.partition(".")[0]) or _METHODS.get(death.method, "")
+        if death.label == "update.persisted":
+            wish = "tags"
         self.tell(f"a life begins that shall end at {death}")
         for _ in range(2 if acts and wish else 0):
             self.tell(self._team.act(wish))

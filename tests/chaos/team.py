@@ -15,6 +15,8 @@ Key = tuple[str, str]
 GUILD: Final = "guild"
 LOBBY: Final = "lobby"
 """The channel that is never deleted: the guild's system channel."""
+BOARD: Final = "board"
+"""The forum that is never deleted: where tags change."""
 PERMISSIONS: Final = ("VIEW_CHANNEL", "SEND_MESSAGES", "CONNECT", "ADD_REACTIONS", "EMBED_LINKS")
 _TYPES: Final = ("text", "text", "text", "voice", "forum")
 _TOPICAL: Final = ("text", "forum")
@@ -57,6 +59,7 @@ class Team:
         for act in first:
             act()
         self.create_category()
+        self._create_channel(BOARD)
         for _ in range(channels):
             self.create_channel()
 
@@ -66,6 +69,7 @@ class Team:
             "create": (self.create_channel, self.create_channel, self.create_role, self.create_category),
             "update": (self.edit, self.edit, self.rename, self.reorder, self.move, self.edit_guild),
             "delete": (self.delete, self.delete, self.revive),
+            "tags": (self.retag,),
         }
         pool = verbs.get(wish) or tuple(act for acts in verbs.values() for act in acts)
         order = self._rand.sample(pool, len(pool))
@@ -164,6 +168,10 @@ class Team:
         ]
         return self._change("Channel", self._rand.choice(movable), self._somewhere(explicit=True))
 
+    def retag(self) -> bool:
+        """Give the forum other tags, of which there is something to remember."""
+        return self._change("Channel", BOARD, {"availableTags": self._tags()})
+
     def delete(self) -> bool:
         """Delete a manifest that nothing refers to, be it in the middle of its creation.
 
@@ -244,7 +252,7 @@ class Team:
 
     def _is_free(self, key: Key) -> bool:
         kind, name = key
-        if kind == "Guild" or name == LOBBY:
+        if kind == "Guild" or name in {LOBBY, BOARD}:
             return False
         return not (self.opened_to(name) if kind == "Role" else self.children(name))
 
@@ -263,7 +271,7 @@ class Team:
         }
 
     def _create_channel(self, name: str) -> bool:
-        type_ = "text" if name == LOBBY else self._rand.choice(_TYPES)
+        type_ = {LOBBY: "text", BOARD: "forum"}.get(name) or self._rand.choice(_TYPES)
         fields: Obj = {"name": name, "type": type_, **self._in_guild(), **self._somewhere()}
         if type_ in _TOPICAL and self._rand.random() < 0.7:
             fields["topic"] = f"about {name}"

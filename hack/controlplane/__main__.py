@@ -100,7 +100,9 @@ def _tools(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell that has no terminal starts what it puts into the background with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     to_build = missing(_BASIC)
     with_manager = options.controller_manager
     if with_manager is None:
@@ -118,8 +120,12 @@ def _up(options: argparse.Namespace) -> int:
             f"Ready{took}: {control_plane.url}; logs are in {control_plane.data_folder}. In another shell, type"
         )
         print(f"export KUBECONFIG={control_plane.kubeconfig}", flush=True)
-        _advise(with_manager=with_manager)
-        return _wait(control_plane)
+        try:
+            _advise(with_manager=with_manager)
+            return _wait(control_plane)
+        except KeyboardInterrupt:
+            to_stderr("\nStopping ...")
+            return 0
 
 
 def _advise(*, with_manager: bool) -> None:
@@ -138,13 +144,10 @@ def _advise(*, with_manager: bool) -> None:
 
 def _wait(control_plane: ControlPlane) -> int:
     idle = threading.Event()
-    try:
-        while not idle.wait(_LOOK_SECONDS):
-            if control_plane.ended:
-                to_stderr("\n".join(control_plane.ended))
-                return 1
-    except KeyboardInterrupt:
-        to_stderr("\nStopping ...")
+    while not idle.wait(_LOOK_SECONDS):
+        if control_plane.ended:
+            to_stderr("\n".join(control_plane.ended))
+            return 1
     return 0
 
 

@@ -396,6 +396,20 @@ class System:
         event: Obj = self.until(found, f"an event {reason} about {name} that says {text!r}")
         return event
 
+    def until_younger_than(self, timestamp: str) -> None:
+        """Wait until what is made now has a later creationTimestamp than this one: they have whole seconds."""
+        born = meta.from_rfc3339(timestamp)
+        assert born is not None
+
+        def later() -> bool:
+            probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clock"}}
+            path = f"/api/v1/namespaces/{self.namespace}/configmaps"
+            made = self.control_plane.request("POST", f"{path}?dryRun=All", body=probe)
+            now = meta.from_rfc3339(made["metadata"]["creationTimestamp"])
+            return now is not None and now > born
+
+        self.until(later, "the API server's clock to go on")
+
     def explain(self) -> str:
         lines = []
         for kind in ("ProviderConfig", "Guild", "Channel", "Role"):

@@ -26,6 +26,7 @@ def test_an_older_object_without_the_right_to_a_channel_does_not_block_its_right
     try:
         system.apply(claiming("older", narrow["metadata"]["name"], "theirs"))
         system.until_synced_false("Channel", "older", "is not among spec.allowedGuilds")
+        system.until_younger_than(system.get("Channel", "older")["metadata"]["creationTimestamp"])
         ours = claiming("younger", system.config_name, "ours")
         system.apply(ours)
         system.until_true(ours)

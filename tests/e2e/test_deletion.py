@@ -282,7 +282,7 @@ def test_the_younger_of_two_objects_with_one_external_name_deletes_nothing(syste
         obj["metadata"]["annotations"] = {meta.EXTERNAL_NAME: lobby}
         return obj
 
-    _until_the_next_second(system, born)
+    system.until_younger_than(born)
     before = system.discord.last_request()
     system.apply(copy("copy"), copy("heir"))
     for name in ("copy", "heir"):
@@ -389,22 +389,6 @@ def _check_guild_is_untouched(before: Obj, after: Obj) -> None:
 def _namespace_exists(system: System) -> bool:
     listed = system.control_plane.request("GET", "/api/v1/namespaces")["items"]
     return any(namespace["metadata"]["name"] == system.namespace for namespace in listed)
-
-
-def _until_the_next_second(system: System, timestamp: str) -> None:
-    """Wait until what is made now counts as younger: creation times have whole seconds."""
-    born = meta.from_rfc3339(timestamp)
-    assert born is not None
-
-    def later() -> bool:
-        name = "clock"
-        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
-        path = f"/api/v1/namespaces/{system.namespace}/configmaps"
-        made = system.control_plane.request("POST", f"{path}?dryRun=All", body=probe)
-        now = meta.from_rfc3339(made["metadata"]["creationTimestamp"])
-        return now is not None and now > born
-
-    system.until(later, "the API server's clock to go on")
 
 
 def _overwrites(channel: Obj) -> dict[str, tuple[str, str]]:

@@ -24,6 +24,10 @@ Rewrite = Callable[[str, str], str]
 """From a request's method and target to the target that is sent on."""
 
 _SILENCE_SECONDS: Final = 30.0
+_END_SECONDS: Final = 8.0
+"""How long a request that is under way may take when the proxy ends."""
+_LAST_SECONDS: Final = 0.05
+"""Closed connections tell so in the loop's next rounds, of which TLS needs a few."""
 
 
 class Proxy:
@@ -74,7 +78,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(15)
 
     def cut_all(self) -> None:
         """Reset every connection of the client's, from any thread."""
@@ -96,12 +100,12 @@ class Proxy:
         await self._stop.wait()
         server.close()
         self._cut_all()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            # Not cancelled: a connection that is half made would never be closed.
+            await asyncio.wait(self._tasks, timeout=_END_SECONDS)
         for _, writer in self._idle:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(_LAST_SECONDS)
 
     def _cut_all(self) -> None:
         for writer in list(self._clients):
@@ -172,8 +176,7 @@ class Proxy:
         A kept connection that the server has closed is not used; one that it closes without an answer may be one
         on which it did the work.
         """
-        connection = next((kept for kept in self._kept() if not kept[0].at_eof()), None)
-        reader, writer = connection = connection or await self._connect()
+        reader, writer = connection = next(self._kept(), None) or await self._connect()
         try:
             writer.write(request)
             await writer.drain()
@@ -191,7 +194,11 @@ class Proxy:
 
     def _kept(self) -> Iterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         while self._idle:
-            yield self._idle.pop()
+            reader, writer = self._idle.pop()
+            if reader.at_eof():
+                writer.transport.abort()
+            else:
+                yield reader, writer
 
     async def _watch(
         self, request: bytes, client: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -51,6 +51,10 @@ def test_three_hundred_objects_at_rest_cost_two_requests_a_poll_and_no_write(sys
     assert len(guild["roles"]) == ROLES + 2, "those, @everyone and the bot's"
     assert [one["method"] for one in system.writes()] == ["POST"] * CREATED
 
+    # Each role that is made moves the others up: what is at rest is a guild whose every status has seen the last one.
+    system.until(
+        lambda: positions_shown(system), "every status to show the place of its channel or role", seconds=15
+    )
     system.until_polled(1)
     before = system.discord.last_request()
     versions = resource_versions(system)
@@ -127,6 +131,17 @@ def intervals(requests: Sequence[dict[str, Any]]) -> int:
     """Return in how many poll intervals these requests could have been made."""
     spent = float(requests[-1]["at"] - requests[0]["at"])
     return 1 + math.ceil(spent / POLL_SECONDS)
+
+
+def positions_shown(system: System) -> bool:
+    """Return whether the status of every channel and role shows the place that Discord has it at."""
+    guild = system.discord.guild()
+    places = {one["id"]: one["position"] for one in (*guild["channels"], *guild["roles"])}
+    return all(
+        obj["status"]["atProvider"].get("position") == places[obj["status"]["atProvider"]["id"]]
+        for kind in ("Channel", "Role")
+        for obj in system.objects(kind)
+    )
 
 
 def resource_versions(system: System) -> dict[tuple[str, str], str]:

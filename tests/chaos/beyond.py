@@ -77,6 +77,12 @@ def same_name(scene: Scene, variant: int) -> None:
     """Let a stranger have the name that a manifest wants: nothing is made beside it until a human decides."""
     name = "twin-1"
     stranger = str(scene.discord.create_channel({"name": name, "type": 0}, actor=ACTOR)["id"])
+    # The provider creates on the account of a list that may be two (unscaled) seconds old.
+    made = scene.discord.last_request()
+    scene.until(
+        lambda: scene.discord.requests(since=made, method="GET", route="/guilds/{guild_id}/channels"),
+        "the channels to be listed with the stranger",
+    )
     scene.team.adopt(name)
     left = scene.discord.channel(stranger)
     scene.told("Channel", name, "Synced", "False", stranger)

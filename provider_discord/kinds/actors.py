@@ -10,9 +10,8 @@ from typing import Any, Final
 from provider_discord.discord import errors as discord
 from provider_discord.discord import snowflake
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds.creation import Action
-from provider_discord.kinds.missing import entries_of, may_read_audit_log
-from provider_discord.kinds.visit import Visit
+from provider_discord.kinds.audit_log import Action, entries_of, may_read_audit_log
+from provider_discord.kinds.hold_links import Asker
 
 _PAGE: Final = 100
 _SHOWN: Final = 5
@@ -22,11 +21,11 @@ _FORBIDDEN: Final = "unknown people (give the bot View Audit Log, and their name
 NOBODY: Final = "unknown people (the audit log does not name them)"
 
 
-def actors_of(visit: Visit, snapshot: GuildSnapshot, *, targets: Collection[str], since: datetime) -> str:
+def actors_of(asker: Asker, snapshot: GuildSnapshot, *, targets: Collection[str], since: datetime) -> str:
     """Return in words who changed these things since then, and how often each; never the bot itself.
 
     Args:
-        visit: The pass that asks; it reads a few pages at most.
+        asker: The pass that asks; it reads a few pages at most.
         snapshot: The guild.
         targets: Discord ids.
         since: Older entries are of no interest.
@@ -39,19 +38,19 @@ def actors_of(visit: Visit, snapshot: GuildSnapshot, *, targets: Collection[str]
     acts: Counter[str] = Counter()
     names: dict[str, str] = {}
     oldest, before, complete = snowflake.first_at(since), None, False
-    for _ in range(visit.timings.audit_pages):
+    for _ in range(asker.timings.audit_pages):
         try:
-            log = visit.client.audit_log(
-                snapshot.guild_id, before=before, limit=_PAGE, options=visit.options()
+            log = asker.connection.client.audit_log(
+                snapshot.guild_id, before=before, limit=_PAGE, options=asker.options()
             )
         except discord.Forbidden:
-            visit.snapshots.invalidate_member(snapshot.guild_id)
+            asker.connection.snapshots.invalidate_member(snapshot.guild_id)
             return _FORBIDDEN
         names |= _names(log)
         entries = entries_of(log)
         for entry in entries:
             user_id = str(entry.get("user_id") or "")
-            counts = user_id not in {"", visit.bot_id} and entry.get("action_type") not in _MADE
+            counts = user_id not in {"", asker.bot_id} and entry.get("action_type") not in _MADE
             if counts and int(entry["id"]) >= oldest and str(entry.get("target_id")) in targets:
                 acts[user_id] += 1
         complete = len(entries) < _PAGE or int(entries[-1]["id"]) < oldest

@@ -25,15 +25,14 @@ from provider_discord.apis.guild import GUILD_OBSERVED, GuildParameters
 from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE, KindDefinition
 from provider_discord.apis.parse import parse_parameters
 from provider_discord.apis.role import RoleParameters
-from provider_discord.discord.permissions import is_hidden
+from provider_discord.discord.permissions import is_hidden, top_role
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.discord.snowflake import is_snowflake
-from provider_discord.kinds import channel_plan, overwrites, role_plan, table
+from provider_discord.kinds import channel_plan, order, overwrites, role_plan, table
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION
 from provider_discord.kinds.fights import head_of, left_alone, without
 from provider_discord.kinds.hold import Departure, Findings
 from provider_discord.kinds.recent import Recent
-from provider_discord.kinds.reorder import ChannelOrder, Orderly, RoleOrder
 from provider_discord.kinds.siblings import Sibling, Siblings
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed.errors import ManagedError
@@ -44,7 +43,6 @@ Json = Mapping[str, Any]
 Resolve = Callable[[ManagedResource], ManagedResource]
 _log = structlog.get_logger()
 _OVERWRITES: Final = "permissionOverwrites"
-_ORDERS: Final[Mapping[str, Orderly]] = {CHANNEL.kind: ChannelOrder(), ROLE.kind: RoleOrder()}
 
 
 def digest(for_provider: Json) -> int:
@@ -178,11 +176,15 @@ class Census:
 
     def _moved(self, resource: Resource, judged: list[Sibling]) -> frozenset[str]:
         """Return the fewest that somebody must have moved, of those whose order was right among themselves."""
-        what = _ORDERS.get(resource.kind)
         keys = {
             str(one.external_name): one.position for one in judged if one.movable and one.position is not None
         }
-        return what.moved(self.snapshot, keys) if what is not None and keys else frozenset()
+        if keys and resource.kind == CHANNEL.kind:
+            return order.moved_channels(self.snapshot.channels.values(), keys)
+        if keys and resource.kind == ROLE.kind:
+            roles = self.snapshot.roles.values()
+            return order.moved_roles(roles, keys, bot_top=top_role(self.snapshot))
+        return frozenset()
 
     def _departure(self, sibling: Sibling, *, root: str = "", vanished: bool = False) -> Departure:
         name = str(sibling.external_name)

@@ -29,7 +29,8 @@ from provider_discord.kinds.caution import (
     with_fights,
 )
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
-from provider_discord.kinds.creation import Action, Evidence, decide
+from provider_discord.kinds.audit_log import Action
+from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.missing import find_unlisted
 from provider_discord.kinds.outcomes import translated

@@ -20,7 +20,7 @@ from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import is_hidden, names_of
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import names, overwrites, table, tags
-from provider_discord.kinds.visit import invalid
+from provider_discord.kinds.outcomes import invalid
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import FieldDiff

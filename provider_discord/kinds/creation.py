@@ -15,7 +15,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 from typing import Any
 
 from provider_discord.discord import snowflake
@@ -25,15 +24,6 @@ from provider_discord.managed.external import Attempt, Resolution, Verdict
 
 Json = Mapping[str, Any]
 _ATTEMPT = re.compile(r"(?:^|\s)attempt=(\S+)")
-
-
-class Action(IntEnum):
-    """Audit log action types (Discord docs, resources/audit-log, "Audit Log Events")."""
-
-    CHANNEL_CREATE = 10
-    CHANNEL_DELETE = 12
-    ROLE_CREATE = 30
-    ROLE_DELETE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from provider_discord.discord import errors as discord
 from provider_discord.discord import snowflake
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.discord.snowflake import is_snowflake
-from provider_discord.kinds.creation import Action, made_within, since
-from provider_discord.kinds.missing import entries_of, may_read_audit_log
+from provider_discord.kinds.audit_log import Action, entries_of, may_read_audit_log
+from provider_discord.kinds.creation import made_within, since
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import attempts

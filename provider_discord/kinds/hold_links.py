@@ -1,4 +1,7 @@
-"""What the holds of guilds need of the rest of the process; without it, nobody is told and nobody woken."""
+"""What the holds of guilds need of the pass that asks, and of the rest of the process.
+
+Without the latter nobody is told and nobody woken.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from provider_discord.discord.options import CallOptions
+from provider_discord.kinds.session import Connection, Rules
+from provider_discord.kinds.timings import KindTimings
 from provider_discord.kube.resource import Key, Obj, Resource
 from provider_discord.managed.announce import Recorder
 from provider_discord.managed.resource import ManagedResource
@@ -35,6 +41,29 @@ class NoHoldMetrics:
 
     def left_alone(self, kind: str) -> None:
         """Do nothing."""
+
+
+class Asker(Protocol):
+    """The pass of an object, as far as the holds must know it: by whose rules, and its way to Discord."""
+
+    @property
+    def rules(self) -> Rules:
+        """What the ProviderConfig says."""
+
+    @property
+    def bot_id(self) -> str:
+        """The bot's user id."""
+
+    @property
+    def connection(self) -> Connection:
+        """What the token's users share."""
+
+    @property
+    def timings(self) -> KindTimings:
+        """This room's constants."""
+
+    def options(self) -> CallOptions:
+        """Return the options of a call that reads."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -24,7 +24,7 @@ from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds.actors import NOBODY, actors_of
 from provider_discord.kinds.census import Census, Known, digest
 from provider_discord.kinds.hold import Cause, GuildWatch, Hold, incident_end, incident_id
-from provider_discord.kinds.hold_links import HoldLinks
+from provider_discord.kinds.hold_links import Asker, HoldLinks
 from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.siblings import Sibling, Siblings
 from provider_discord.kinds.timings import KindTimings
@@ -34,9 +34,6 @@ from provider_discord.managed import meta
 from provider_discord.managed.announce import EventType
 from provider_discord.managed.errors import Starting
 from provider_discord.managed.resource import ManagedResource
-
-if TYPE_CHECKING:
-    from provider_discord.kinds.visit import Visit
 
 _ASKS: Final = 3
 _log = structlog.get_logger()
@@ -87,51 +84,51 @@ class Holds:
 
     # What a pass asks.
 
-    def ask(self, visit: Visit, snapshot: GuildSnapshot) -> Hold | None:
+    def ask(self, asker: Asker, snapshot: GuildSnapshot) -> Hold | None:
         """Return the hold that keeps an object from writing what its manifest has said before; None: go on.
 
         Args:
-            visit: The pass of an object of the guild that is about to write.
+            asker: The pass of an object of the guild that is about to write.
             snapshot: What it decided by.
 
         Raises:
             Starting: Not every kind has been listed yet, so nobody can be counted.
         """
-        if visit.rules.hold.disabled:
-            self._drop(snapshot.guild_id, visit.rules.config)
+        if asker.rules.hold.disabled:
+            self._drop(snapshot.guild_id, asker.rules.config)
             return None
         self._check_synced()
-        guild = self._guild(snapshot.guild_id, visit.rules.config)
+        guild = self._guild(snapshot.guild_id, asker.rules.config)
         with guild.lock:
             before = guild.watch.hold
-            self._bring_up_to_date(guild.watch, visit, snapshot)
+            self._bring_up_to_date(guild.watch, asker, snapshot)
             after = guild.watch.hold
             begins, guild.watch.untold = guild.watch.untold, False
-        self._follow(visit, snapshot.guild_id, before, after, begins=begins)
+        self._follow(asker, snapshot.guild_id, before, after, begins=begins)
         if begins:
-            self._name_actors(guild, visit, snapshot)
+            self._name_actors(guild, asker, snapshot)
             with guild.lock:
-                self._tell(visit, snapshot.guild_id, guild.watch.hold or after)
+                self._tell(asker, snapshot.guild_id, guild.watch.hold or after)
         return after
 
-    def look(self, visit: Visit, snapshot: GuildSnapshot) -> Hold | None:
+    def look(self, asker: Asker, snapshot: GuildSnapshot) -> Hold | None:
         """Return the guild's hold for its own object, at every look; this is where one ends that nobody asks about.
 
         Raises:
             Starting: See ``ask``.
         """
         guild_id = snapshot.guild_id
-        guild = self._guild(guild_id, visit.rules.config)
-        idle = self.current(visit, guild_id) is None and not incident_end(snapshot.guild, wall=self._wall())
-        if idle or self.ask(visit, snapshot) is None:
+        guild = self._guild(guild_id, asker.rules.config)
+        idle = self.current(asker, guild_id) is None and not incident_end(snapshot.guild, wall=self._wall())
+        if idle or self.ask(asker, snapshot) is None:
             return None
         with guild.lock:
             hold = guild.watch.hold
             unnamed = hold is not None and hold.actors in {"", NOBODY} and hold.differing
             again = unnamed and guild.watch.asks < _ASKS
         if again:
-            self._name_actors(guild, visit, snapshot)
-        return self.peek(guild_id, visit.rules.config)
+            self._name_actors(guild, asker, snapshot)
+        return self.peek(guild_id, asker.rules.config)
 
     def peek(self, guild_id: str, config: str) -> Hold | None:
         """Return the hold of a guild, for a ProviderConfig's objects, as far as it is known, without counting."""
@@ -139,16 +136,16 @@ class Holds:
             guild = self._guilds.get((guild_id, config))
         return guild.watch.hold if guild is not None else None
 
-    def current(self, visit: Visit, guild_id: str) -> Hold | None:
+    def current(self, asker: Asker, guild_id: str) -> Hold | None:
         """Return the hold without counting; one that another process left, too.
 
         Raises:
             Starting: See ``ask``.
         """
         self._check_synced()
-        guild = self._guild(guild_id, visit.rules.config)
+        guild = self._guild(guild_id, asker.rules.config)
         with guild.lock:
-            self._recover(guild.watch, visit, guild_id)
+            self._recover(guild.watch, asker, guild_id)
             return guild.watch.hold
 
     def noticed(self, mr: ManagedResource, guild_id: str) -> None:
@@ -209,11 +206,11 @@ class Holds:
         with self._lock:
             return self._guilds.setdefault((guild_id, config), _Guild())
 
-    def _bring_up_to_date(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
-        released = self._released(visit, snapshot.guild_id)
-        self._recover(watch, visit, snapshot.guild_id)
+    def _bring_up_to_date(self, watch: GuildWatch, asker: Asker, snapshot: GuildSnapshot) -> None:
+        released = self._released(asker, snapshot.guild_id)
+        self._recover(watch, asker, snapshot.guild_id)
         if watch.hold is not None and released(watch.hold.id):
-            self._count(watch, visit, snapshot)  # What differs now is what is released.
+            self._count(watch, asker, snapshot)  # What differs now is what is released.
             watch.release()
             watch.reading = (
                 None  # Another reason to hold may be left, and what this picture shows is put back by it.
@@ -221,10 +218,10 @@ class Holds:
         # A pass that took long asks with an older picture; that tells nothing any more.
         newer = watch.reading is None or snapshot.taken_at > watch.reading
         if newer or (watch.hold is not None and not watch.counted):
-            self._count(watch, visit, snapshot)
+            self._count(watch, asker, snapshot)
 
-    def _count(self, watch: GuildWatch, visit: Visit, snapshot: GuildSnapshot) -> None:
-        released = self._released(visit, snapshot.guild_id)
+    def _count(self, watch: GuildWatch, asker: Asker, snapshot: GuildSnapshot) -> None:
+        released = self._released(asker, snapshot.guild_id)
         incident = incident_end(snapshot.guild, wall=self._wall())
         if incident is not None and released(incident_id(incident)):
             incident = None
@@ -232,17 +229,17 @@ class Holds:
             siblings=self._siblings,
             resolve=self.links.resolve,
             snapshot=snapshot,
-            bot_id=visit.bot_id,
-            config=visit.rules.config,
+            bot_id=asker.bot_id,
+            config=asker.rules.config,
             known=self._known,
             released=released,
-            gone=lambda channel_id: _is_gone(visit, channel_id),
-            owner=partial(_owner, visit),
+            gone=lambda channel_id: _is_gone(asker, channel_id),
+            owner=partial(_owner, asker),
             hold="" if watch.hold is None else watch.hold.id,
         )
         watch.count(
             census.take(),
-            rules=visit.rules.hold,
+            rules=asker.rules.hold,
             now=self._now(),
             wall=self._wall(),
             window_seconds=self._timings.hold_window_seconds,
@@ -252,29 +249,29 @@ class Holds:
         )
         watch.reading = snapshot.taken_at
 
-    def _recover(self, watch: GuildWatch, visit: Visit, guild_id: str) -> None:
+    def _recover(self, watch: GuildWatch, asker: Asker, guild_id: str) -> None:
         if watch.recovered:
             return
         # The Guild's condition is kept up to date; another object's may be left over from a hold that ended. But a
         # Guild that was made anew, or was not told yet, knows nothing of a hold that others tell of.
-        config = visit.rules.config
+        config = asker.rules.config
         guilds = [one for _, one in self._guild_objects(guild_id) if one.config == config]
         marks = [one.held for one in guilds if one.held is not None]
         if not marks:
             over = max((one.freed_at for one in guilds if one.freed_at is not None), default=None)
             about = [one.held for _, one in self._objects(guild_id) if one.config == config]
             marks = [mark for mark in about if mark is not None and (over is None or mark.since > over)]
-        watch.recover(marks, released=self._released(visit, guild_id))
+        watch.recover(marks, released=self._released(asker, guild_id))
         if watch.hold is not None:
             _log.info(
                 "security: a hold goes on", guild=guild_id, hold=watch.hold.id, cause=watch.hold.cause.value
             )
             self._measure()
 
-    def _released(self, visit: Visit, guild_id: str) -> Callable[[str], bool]:
+    def _released(self, asker: Asker, guild_id: str) -> Callable[[str], bool]:
         """Return what tells of a hold's id whether a human has released it."""
         ids = {sibling.release for _, sibling in self._guild_objects(guild_id)}
-        config = self.links.config(visit.rules.config)
+        config = self.links.config(asker.rules.config)
         if config is not None:
             ids.add(meta.annotations_of(config).get(meta.RELEASE_HOLD, ""))
         return (ids - {""}).__contains__
@@ -301,19 +298,19 @@ class Holds:
 
     # Telling.
 
-    def way_out(self, visit: Visit, guild_id: str, hold: Hold) -> str:
+    def way_out(self, asker: Asker, guild_id: str, hold: Hold) -> str:
         """Return the command that releases a hold."""
         said = f"{meta.RELEASE_HOLD}={hold.id} --overwrite"
         for resource, sibling in self._guild_objects(guild_id):
             return f"kubectl annotate {resource} {sibling.key.name} -n {sibling.key.namespace} {said}"
-        return f"kubectl annotate {PROVIDER_CONFIG.crd_name} {visit.rules.config} {said}"
+        return f"kubectl annotate {PROVIDER_CONFIG.crd_name} {asker.rules.config} {said}"
 
     def _follow(
-        self, visit: Visit, guild_id: str, before: Hold | None, after: Hold | None, *, begins: bool
+        self, asker: Asker, guild_id: str, before: Hold | None, after: Hold | None, *, begins: bool
     ) -> None:
         """Wake whom a change of the hold concerns."""
         if before is not None and (after is None or after.id != before.id):
-            by_hand = self._released(visit, guild_id)(before.id)
+            by_hand = self._released(asker, guild_id)(before.id)
             self._ended(guild_id, before, by_hand=by_hand)
         if begins and after is not None:
             self.links.metrics.hold_began(after.cause.value)
@@ -334,7 +331,7 @@ class Holds:
         self.links.wake([(resource, sibling.key) for resource, sibling in self._objects(guild_id)])
         self._measure()
 
-    def _tell(self, visit: Visit, guild_id: str, hold: Hold | None) -> None:
+    def _tell(self, asker: Asker, guild_id: str, hold: Hold | None) -> None:
         if hold is None:
             return
         _log.warning(
@@ -347,8 +344,8 @@ class Holds:
             objects=hold.total,
             actors=hold.actors or None,
         )
-        said = f"{described(hold)}; {self.way_out(visit, guild_id, hold)}"
-        self._record(guild_id, visit.rules.config, EventType.WARNING, "Held", said)
+        said = f"{described(hold)}; {self.way_out(asker, guild_id, hold)}"
+        self._record(guild_id, asker.rules.config, EventType.WARNING, "Held", said)
 
     def _record(self, guild_id: str, config: str, type_: EventType, reason: str, message: str) -> None:
         """Record an event about the Guild objects, or where there are none, the ProviderConfig."""
@@ -364,7 +361,7 @@ class Holds:
             if obj is not None:
                 recorder.event(obj, type_, reason, message)
 
-    def _name_actors(self, guild: _Guild, visit: Visit, snapshot: GuildSnapshot) -> None:
+    def _name_actors(self, guild: _Guild, asker: Asker, snapshot: GuildSnapshot) -> None:
         """Ask the audit log, a few times a hold at most, and outside the lock: others need not wait for it."""
         with guild.lock:
             hold, names = guild.watch.hold, guild.watch.names
@@ -373,7 +370,7 @@ class Holds:
             guild.watch.asks += 1
         lately = timedelta(seconds=2 * self._timings.hold_window_seconds + self._timings.audit_skew_seconds)
         try:
-            actors = actors_of(visit, snapshot, targets=names, since=hold.since - lately)
+            actors = actors_of(asker, snapshot, targets=names, since=hold.since - lately)
         except DiscordError as error:
             _log.info("could not ask who changed the guild", guild=snapshot.guild_id, cause=str(error))
             return
@@ -392,13 +389,13 @@ class Holds:
             self.links.metrics.held(cause.value, guilds=counts[cause])
 
 
-def _is_gone(visit: Visit, channel_id: str) -> bool:
-    finding = visit.connection.visibility.known(channel_id)
+def _is_gone(asker: Asker, channel_id: str) -> bool:
+    finding = asker.connection.visibility.known(channel_id)
     return finding is not None and finding.presence in {Presence.GONE, Presence.ABSENT}
 
 
-def _owner(visit: Visit, kind: str, external_name: str) -> Key | None:
-    owner = visit.equipment.claims.owner(kind, external_name)
+def _owner(asker: Asker, kind: str, external_name: str) -> Key | None:
+    owner = self._siblings.claims.owner(kind, external_name)
     return None if owner is None else owner.key
 
 

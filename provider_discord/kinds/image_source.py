@@ -10,7 +10,8 @@ from typing import Any, Final
 from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.images import ImageSource, KeyReference
 from provider_discord.kinds import images
-from provider_discord.kinds.visit import Visit, invalid
+from provider_discord.kinds.outcomes import invalid
+from provider_discord.kinds.visit import Visit
 from provider_discord.kube import errors as kube
 from provider_discord.kube.resource import Key, Resource
 from provider_discord.managed.errors import Blocked, ExternalFailure, Waiting

@@ -9,27 +9,18 @@ from typing import Any
 from provider_discord.discord import errors as discord
 from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import (
-    PERMISSIONS,
     VIEW_CHANNEL,
-    base_permissions,
     channel_permissions,
     is_administrator,
     is_hidden,
 )
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds.creation import Action
+from provider_discord.kinds.audit_log import Action, entries_of, may_read_audit_log
 from provider_discord.kinds.outcomes import UNKNOWN_CHANNEL, translated
 from provider_discord.kinds.visibility import Finding, Presence
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
-
-_VIEW_AUDIT_LOG = PERMISSIONS["VIEW_AUDIT_LOG"]
-
-
-def may_read_audit_log(snapshot: GuildSnapshot) -> bool:
-    """Tell whether the bot may read the guild's audit log."""
-    return bool(base_permissions(snapshot) & _VIEW_AUDIT_LOG)
 
 
 def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Mapping[str, Any] | None:
@@ -205,10 +196,3 @@ def _explain(channel_id: str, finding: Finding, snapshot: GuildSnapshot) -> str:
         f"certain; {tell} would tell. If it was deleted, remove {annotation} to make a new one; if not, give the "
         f"bot View Channel there: {finding.detail}"
     )
-
-
-def entries_of(log: Any) -> list[Mapping[str, Any]]:
-    """Return the entries of an audit log answer."""
-    if isinstance(log, Mapping):
-        return list(log.get("audit_log_entries") or ())
-    return list(log or ())

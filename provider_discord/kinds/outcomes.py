@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from provider_discord.apis.errors import InvalidField
 from provider_discord.discord import errors as discord
 from provider_discord.managed.errors import (
     AmbiguousCreate,
@@ -55,6 +56,11 @@ def translated(
     except discord.DiscordError as error:
         now = datetime.now(UTC) if wall is None else wall()
         raise managed_error(error, doing=doing, terms=terms or {}, now=now) from error
+
+
+def invalid(error: InvalidField) -> Blocked:
+    """Return the managed error for a field of the manifest that can't be used."""
+    return Blocked(str(error), reason="InvalidField", field=f"forProvider.{error.field}")
 
 
 def managed_error(

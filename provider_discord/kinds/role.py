@@ -25,7 +25,8 @@ from provider_discord.kinds.caution import (
     put_back,
     with_fights,
 )
-from provider_discord.kinds.creation import Action, Evidence, decide
+from provider_discord.kinds.audit_log import Action
+from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to, unaccounted_for
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.missing import was_there

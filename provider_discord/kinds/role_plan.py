@@ -12,7 +12,7 @@ from provider_discord.apis.role import ROLE_OBSERVED, RoleParameters
 from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import names_of, parse_bits
 from provider_discord.kinds import images, names, permission_fields, table
-from provider_discord.kinds.visit import invalid
+from provider_discord.kinds.outcomes import invalid
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import FieldDiff

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from provider_discord.apis.errors import InvalidField
@@ -18,7 +18,8 @@ from provider_discord.discord.options import CallOptions
 from provider_discord.discord.priority import Priority as CallPriority
 from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache
 from provider_discord.kinds.fights import Fights, without
-from provider_discord.kinds.outcomes import translated
+from provider_discord.kinds.holds import Holds
+from provider_discord.kinds.outcomes import invalid, translated
 from provider_discord.kinds.session import Connection, DiscordSession, Rules, invite_link
 from provider_discord.kinds.siblings import Siblings
 from provider_discord.kinds.timings import KindTimings
@@ -29,9 +30,6 @@ from provider_discord.managed.claims import Claims
 from provider_discord.managed.errors import Blocked, Waiting
 from provider_discord.managed.external import Attempt, PassContext
 from provider_discord.managed.resource import ManagedResource
-
-if TYPE_CHECKING:
-    from provider_discord.kinds.holds import Holds
 
 _PRIORITIES: Final = {
     Priority.CHANGE: CallPriority.USER,
@@ -354,8 +352,3 @@ class Visit:
             Priority.RETRY: self.timings.retry_snapshot_age_seconds,
             Priority.POLL: self.timings.poll_snapshot_age_seconds,
         }[self._context.priority]
-
-
-def invalid(error: InvalidField) -> Blocked:
-    """Return the managed error for a field of the manifest that can't be used."""
-    return Blocked(str(error), reason="InvalidField", field=f"forProvider.{error.field}")

@@ -90,6 +90,7 @@ class Proxy:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(_end_tasks())
         finally:
             self._loop.close()
 
@@ -274,3 +275,11 @@ def one_namespace(namespace: str, config: str, *, group: str, namespaced: frozen
         return f"{path}?{query}&fieldSelector=metadata.name%3D{config}"
 
     return rewrite
+
+
+async def _end_tasks() -> None:
+    """End what was accepted while the proxy was closing."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -10,7 +10,7 @@ import pytest
 
 from provider_discord.discord import snowflake
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds.creation import Action
+from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.evidence import creations_of, entries_back_to
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visit import Visit

@@ -265,7 +265,7 @@ class App:
         announcer = Announcer(self._events, now=self._now, repeat_seconds=timings.event_repeat_seconds)
         claims = Claims()
         fenced = Fence(access, may_write=self.leads)
-        self._siblings = siblings = Siblings(stores)
+        self._siblings = siblings = Siblings(stores, claims)
         self._holds = Holds(
             siblings=siblings,
             now=self._now,

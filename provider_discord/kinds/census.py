@@ -34,7 +34,7 @@ from provider_discord.kinds.fights import head_of, left_alone, without
 from provider_discord.kinds.hold import Departure, Findings
 from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.siblings import Sibling, Siblings
-from provider_discord.kube.resource import Key, Resource
+from provider_discord.kube.resource import Resource
 from provider_discord.managed.errors import ManagedError
 from provider_discord.managed.external import FieldDiff
 from provider_discord.managed.resource import ManagedResource
@@ -86,7 +86,6 @@ class Census:
         known: What was right, by UID.
         released: Tells of a hold's id whether it is released.
         gone: Tells of a channel that is not listed whether it is known to be gone.
-        owner: Returns who owns a Discord id, by kind and id; None: nobody.
         hold: The id of the hold in force, "" for none.
     """
 
@@ -98,7 +97,6 @@ class Census:
     known: Recent[Known]
     released: Callable[[str], bool]
     gone: Callable[[str], bool]
-    owner: Callable[[str, str], Key | None]
     hold: str = ""
 
     def take(self) -> Findings:
@@ -151,9 +149,7 @@ class Census:
         return [
             one
             for one in self.siblings.of(resource, self.snapshot.guild_id)
-            if one.external_name is not None
-            and (one.seen and one.owns and one.config == self.config)
-            and self.owner(resource.kind, one.external_name) == one.key
+            if one.seen and one.config == self.config and self.siblings.owns(resource, one)
         ]
 
     def _raw(self, resource: Resource, external_name: str) -> Json | None:

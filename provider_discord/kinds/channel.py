@@ -20,6 +20,7 @@ from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissio
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import channel_plan, foresight
 from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
+from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.caution import (
     check_creation,
     considered,
@@ -29,7 +30,6 @@ from provider_discord.kinds.caution import (
     with_fights,
 )
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
-from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.missing import find_unlisted

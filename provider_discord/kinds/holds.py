@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 import structlog
@@ -29,7 +28,7 @@ from provider_discord.kinds.recent import Recent
 from provider_discord.kinds.siblings import Sibling, Siblings
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visibility import Presence
-from provider_discord.kube.resource import Key, Resource
+from provider_discord.kube.resource import Resource
 from provider_discord.managed import meta
 from provider_discord.managed.announce import EventType
 from provider_discord.managed.errors import Starting
@@ -234,7 +233,6 @@ class Holds:
             known=self._known,
             released=released,
             gone=lambda channel_id: _is_gone(asker, channel_id),
-            owner=partial(_owner, asker),
             hold="" if watch.hold is None else watch.hold.id,
         )
         watch.count(
@@ -392,11 +390,6 @@ class Holds:
 def _is_gone(asker: Asker, channel_id: str) -> bool:
     finding = asker.connection.visibility.known(channel_id)
     return finding is not None and finding.presence in {Presence.GONE, Presence.ABSENT}
-
-
-def _owner(asker: Asker, kind: str, external_name: str) -> Key | None:
-    owner = self._siblings.claims.owner(kind, external_name)
-    return None if owner is None else owner.key
 
 
 def described(hold: Hold) -> str:

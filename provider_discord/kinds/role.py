@@ -17,6 +17,7 @@ from provider_discord.discord import errors as discord
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, names, role_plan
 from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
+from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.caution import (
     check_creation,
     considered,
@@ -25,7 +26,6 @@ from provider_discord.kinds.caution import (
     put_back,
     with_fights,
 )
-from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, entries_back_to, unaccounted_for
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import structlog
 
+from provider_discord.apis.providerconfig import DEFAULT_BASE_URL, Adoption
 from provider_discord.discord.client import DiscordClient
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.errors import DiscordError, TokenInvalid, Unauthorized
@@ -36,7 +36,8 @@ from provider_discord.kube.resource import Obj
 from provider_discord.managed.errors import Blocked, ExternalFailure
 from provider_discord.managed.sessions import Identity, TokenRejected
 
-DEFAULT_BASE_URL: Final = "https://discord.com/api/v10"
+__all__ = ["Adoption", "Connection", "DiscordSession", "DiscordSessions", "Rules", "invite_link"]
+
 _CLOSE_GRACE_SECONDS = 5.0
 _log = structlog.get_logger()
 
@@ -55,14 +56,6 @@ INVITED_WITH: Final = parse_names(
 )
 """What the invite link asks for: what this provider needs, and what most overwrites hand on (a bot can only give
 permissions that it has). Not ADMINISTRATOR."""
-
-
-class Adoption(StrEnum):
-    """What to do about something of the same name that no object claims."""
-
-    REFUSE = "Refuse"
-    BY_NAME = "ByName"
-    CREATE_NEW = "CreateNew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

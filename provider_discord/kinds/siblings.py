@@ -22,6 +22,7 @@ from provider_discord.kinds.hold import Mark, freed_at, mark_of
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
 from provider_discord.managed import conditions, meta
+from provider_discord.managed.claims import Claims
 from provider_discord.managed.resource import config_name_of, settled_generation_of, synced_generation_of
 
 INDEX = "kinds.guild"
@@ -39,8 +40,7 @@ class Sibling:
         position: Its sort key; None: its place is unmanaged.
         seen: Its own pass has seen what it claims. Until then nobody knows whether its ProviderConfig lets it reach that.
         movable: It may be moved: not paused, not being deleted, its policies include Update, and seen.
-        seniority: Sorts the owner of an external name first, as ``managed.claims`` does.
-        owns: It may own an external name: it does not only observe.
+        seniority: Sorts the eldest first.
         follows: It copies the overwrites of its parent (``syncPermissions``).
         parent_id: The parent that its status shows.
         uid: Its UID.
@@ -62,7 +62,6 @@ class Sibling:
     seen: bool
     movable: bool
     seniority: tuple[str, str]
-    owns: bool
     follows: bool
     parent_id: str | None
     uid: str
@@ -79,17 +78,19 @@ class Sibling:
 class Siblings:
     """Looks up the managed objects of a guild. Every method may be called from any thread."""
 
-    def __init__(self, stores: Mapping[Resource, Store]) -> None:
+    def __init__(self, stores: Mapping[Resource, Store], claims: Claims) -> None:
         """Index the stores.
 
         Args:
             stores: The store of each kind that lives in a guild, Guild itself included.
+            claims: Who owns which Discord id.
         """
         self._stores = dict(stores)
+        self._claims = claims
         self._lock = threading.Lock()
         self._records: dict[Resource, dict[Key, Sibling]] = {resource: {} for resource in self._stores}
         self._versions: dict[Resource, int] = dict.fromkeys(self._stores, 0)
-        self._sort_keys: dict[tuple[Resource, str], tuple[int, list[Key], dict[str, int]]] = {}
+        self._sort_keys: dict[tuple[Resource, str], tuple[tuple[int, int], list[Key], dict[str, int]]] = {}
         for resource, store in self._stores.items():
             store.add_index(INDEX, partial(self._take, resource))
 
@@ -116,9 +117,15 @@ class Siblings:
             return ""
         with self._lock:
             record = self._records[resource].get(key)
-        owners = self.of(guild, record.guild_id) if record is not None and record.guild_id else []
-        owner = min(owners, key=lambda one: one.seniority, default=None)
+        found = self.of(guild, record.guild_id) if record is not None and record.guild_id else []
+        owner = min(found, key=lambda one: (not self.owns(guild, one), one.seniority), default=None)
         return "" if owner is None else f"{owner.key.namespace}/{owner.key.name}"
+
+    def owns(self, resource: Resource, sibling: Sibling) -> bool:
+        """Tell whether an object owns the Discord id that it names: what others say of that does not count."""
+        name = sibling.external_name
+        owner = self._claims.owner(resource.kind, name) if name is not None else None
+        return owner is not None and owner.uid == sibling.uid
 
     def sort_keys(self, resource: Resource, guild_id: str) -> dict[str, int]:
         """Return the sort key of each object of the guild that is ours to move, by Discord id."""
@@ -126,18 +133,16 @@ class Siblings:
         if store is None:
             return {}
         # Objects that came or changed raise the version, objects that went are missing from the keys.
-        version, keys = self._versions[resource], store.by_index(INDEX, guild_id)
+        version = self._versions[resource], self._claims.version
+        keys = store.by_index(INDEX, guild_id)
         with self._lock:
             known = self._sort_keys.get((resource, guild_id))
         if known is None or known[0] != version or known[1] != keys:
-            owners: dict[str, Sibling] = {}
-            for sibling in sorted(self.of(resource, guild_id), key=lambda one: one.seniority):
-                if sibling.owns and sibling.external_name is not None:
-                    owners.setdefault(sibling.external_name, sibling)
             found = {
-                external_name: owner.position
-                for external_name, owner in owners.items()
-                if owner.movable and owner.position is not None
+                sibling.external_name: sibling.position
+                for sibling in self.of(resource, guild_id)
+                if sibling.movable and sibling.position is not None and self.owns(resource, sibling)
+                if sibling.external_name is not None
             }
             known = (version, keys, found)
             with self._lock:
@@ -197,7 +202,6 @@ def sibling_of(obj: Obj) -> Sibling:
         and seen.get("id") == external_name
         and "position" not in fights.left_alone(obj),
         seniority=(str(metadata.get("creationTimestamp") or ""), str(metadata.get("uid") or "")),
-        owns=set(policies) not in ({"Observe"}, {"Observe", "LateInitialize"}),
         follows=wanted.get("syncPermissions") is True,
         parent_id=seen.get("parentId") or None,
         uid=str(metadata.get("uid") or ""),

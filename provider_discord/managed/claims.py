@@ -49,11 +49,19 @@ class Claims:
         self._lock = threading.Lock()
         self._claims: dict[tuple[str, str], dict[Key, Claim]] = {}
         self._names: dict[tuple[str, Key], str] = {}
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Return a number that is another one after every change, for who remembers what follows from the table."""
+        return self._version
 
     def register(self, external_name: str, claim: Claim) -> Claim:
         """Record the claim (an object has one at a time) and return the claim that owns the name now."""
         with self._lock:
+            before = self._claims.get((claim.kind, external_name), {}).get(claim.key)
             self._remove(claim.kind, claim.key)
+            self._version += before != claim
             self._claims.setdefault((claim.kind, external_name), {})[claim.key] = claim
             self._names[(claim.kind, claim.key)] = external_name
             return self._owner(claim.kind, external_name) or claim
@@ -62,6 +70,7 @@ class Claims:
         """Forget an object's claim; return the name that it had ("": none) and who else claims it."""
         with self._lock:
             name = self._remove(kind, key)
+            self._version += bool(name)
             return name, list(self._claims.get((kind, name), {}).values())
 
     def owner(self, kind: str, external_name: str) -> Claim | None:

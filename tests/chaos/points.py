@@ -80,7 +80,7 @@ class Provider:
         stores = {resource: self.stores[resource] for resource in RESOURCES}
         timings, claims, born = ManagedTimings(), Claims(), clock.wall()
         announcer = Announcer(world.recorder, now=clock.now, repeat_seconds=timings.event_repeat_seconds)
-        siblings = Siblings(stores)
+        siblings = Siblings(stores, claims)
         holds = Holds(
             siblings=siblings,
             now=clock.now,

@@ -186,7 +186,8 @@ class World:
         for store in self.stores.values():
             store.replace_all([])
         self.objects = Objects()
-        siblings = Siblings(self.stores)
+        claims = Claims()
+        siblings = Siblings(self.stores, claims)
         self.holds = Holds(
             siblings=siblings,
             now=self.now,
@@ -199,7 +200,7 @@ class World:
             wall=self.wall,
             timings=self.timings,
             siblings=siblings,
-            claims=Claims(),
+            claims=claims,
             objects=self.objects,
             holds=self.holds,
         )

@@ -9,21 +9,19 @@ class InvalidField(ValueError):
     """A value in a manifest that cannot be used; its text is one line for a condition.
 
     Attributes:
-        field: The path below ``root``, as in the manifest: ``permissionOverwrites[2].allow``.
+        field: The path below ``spec.forProvider``, as in the manifest: ``permissionOverwrites[2].allow``.
         value: The offending value, shortened; never an image or a secret.
         remedy: What to write instead.
-        root: What the path starts at.
     """
 
-    def __init__(self, *, field: str, value: object, remedy: str, root: str = "spec.forProvider") -> None:
+    def __init__(self, *, field: str, value: object, remedy: str) -> None:
         self.field = field
         self.value = shortened(value)
         self.remedy = remedy
-        self.root = root
-        super().__init__(f"{root}.{field}: {self.value}: {remedy}")
+        super().__init__(f"spec.forProvider.{field}: {self.value}: {remedy}")
 
     @classmethod
-    def of(cls, error: ValidationError, *, root: str = "spec.forProvider") -> InvalidField:
+    def of(cls, error: ValidationError) -> InvalidField:
         """Make one of the first thing that pydantic found."""
         first = error.errors(include_url=False)[0]
         message = first["msg"].removeprefix("Value error, ")
@@ -31,7 +29,6 @@ class InvalidField(ValueError):
             field=_path(first["loc"]),
             value=first["input"],
             remedy=message[:1].lower() + message[1:],
-            root=root,
         )
 
 

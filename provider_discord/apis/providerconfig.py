@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
-from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.model import ApiModel
 from provider_discord.apis.references import NamespaceName, ObjectName
 from provider_discord.apis.scalars import SnowflakeItem, ruled
 
-Adoption = Literal["Refuse", "ByName", "CreateNew"]
+
+class Adoption(StrEnum):
+    """What to do about something of the same name that no object claims."""
+
+    REFUSE = "Refuse"
+    BY_NAME = "ByName"
+    CREATE_NEW = "CreateNew"
+
 
 BaseUrl = Annotated[
     str,
@@ -188,7 +194,7 @@ class ProviderConfigSpec(ApiModel):
             description="What to do about a channel or role of the same name that no object claims. Refuse: "
             "create nothing, say so. ByName: adopt it if it is the only one. CreateNew: make another one.",
         ),
-    ] = "Refuse"
+    ] = Adoption.REFUSE
     audit_log_reason: Annotated[
         str | None,
         Field(
@@ -215,15 +221,3 @@ class ProviderConfigSpec(ApiModel):
         Deduplication | None,
         Field(description="The Go provider's deduplication; accepted, with a warning event."),
     ] = None
-
-
-def parse_provider_config(spec: Mapping[str, Any]) -> ProviderConfigSpec:
-    """Read a ProviderConfig's raw ``spec``.
-
-    Raises:
-        InvalidField: The first thing that is wrong.
-    """
-    try:
-        return ProviderConfigSpec.model_validate(dict(spec))
-    except ValidationError as error:
-        raise InvalidField.of(error, root="spec") from None

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 
 import structlog
 
-from provider_discord.apis.providerconfig import DEFAULT_BASE_URL, Adoption
-from provider_discord.discord.client import DiscordClient
+from provider_discord.apis.providerconfig import Adoption
+from provider_discord.discord.client import DEFAULT_BASE_URL, DiscordClient
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.errors import DiscordError, TokenInvalid, Unauthorized
 from provider_discord.discord.options import CallOptions
@@ -36,7 +36,15 @@ from provider_discord.kube.resource import Obj
 from provider_discord.managed.errors import Blocked, ExternalFailure
 from provider_discord.managed.sessions import Identity, TokenRejected
 
-__all__ = ["Adoption", "Connection", "DiscordSession", "DiscordSessions", "Rules", "invite_link"]
+__all__ = [
+    "INVITED_WITH",
+    "Adoption",
+    "Connection",
+    "DiscordSession",
+    "DiscordSessions",
+    "Rules",
+    "invite_link",
+]
 
 _CLOSE_GRACE_SECONDS = 5.0
 _log = structlog.get_logger()

@@ -14,7 +14,6 @@ from provider_discord.apis.guild import GuildParameters
 from provider_discord.apis.kinds import CHANNEL, GUILD, PROVIDER_CONFIG, ROLE, KindDefinition
 from provider_discord.apis.overwrites import Overwrite
 from provider_discord.apis.parse import check_channel, parse_parameters
-from provider_discord.apis.providerconfig import parse_provider_config
 from provider_discord.apis.role import RoleParameters
 from provider_discord.apis.tags import ForumTag, ReactionEmoji
 
@@ -197,15 +196,3 @@ def test_tags_and_reactions_as_discord_wants_them() -> None:
 def test_a_kind_without_parameters_cannot_be_parsed() -> None:
     with pytest.raises(TypeError, match="ProviderConfig"):
         parse_parameters(PROVIDER_CONFIG, {})
-
-
-def test_a_provider_config() -> None:
-    credentials = {"source": "Secret", "secretRef": {"namespace": "a", "name": "b", "key": "c"}}
-    spec = parse_provider_config({"credentials": credentials, "baseURL": "http://127.0.0.1/api", "hold": {}})
-    assert spec.base_url == "http://127.0.0.1/api"
-    assert spec.adoption == "Refuse"
-    assert spec.allowed_guilds is None
-    assert spec.hold is not None
-    assert (spec.hold.minimum_resources, spec.hold.percentage) == (5, 10)
-    with pytest.raises(InvalidField, match=r"^spec\.credentials\.source: 'File'"):
-        parse_provider_config({"credentials": {"source": "File"}})

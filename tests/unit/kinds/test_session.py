@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.apis.providerconfig import ProviderConfigSpec
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.errors import DiscordError
 from provider_discord.discord.options import CallOptions
@@ -68,6 +69,14 @@ def test_no_token_stands_in_any_repr(world: World) -> None:
 )
 def test_rules_are_read_from_the_config(spec: dict[str, Any], rules: Rules, reason: str) -> None:
     assert Rules.of({"metadata": {"name": "bot"}, "spec": spec}) == rules, reason
+
+
+def test_the_defaults_of_the_crd_are_those_of_the_rules() -> None:
+    credentials = {"source": "Secret", "secretRef": {"namespace": "a", "name": "b", "key": "c"}}
+    filled_in = ProviderConfigSpec.model_validate({"credentials": credentials, "hold": {}})
+    spec = filled_in.model_dump(by_alias=True, exclude_none=True)
+    assert {"minimumResources", "percentage"} <= spec["hold"].keys()
+    assert Rules.of({"metadata": {"name": "bot"}, "spec": spec}) == Rules(config="bot")
 
 
 def test_a_wrong_word_is_refused() -> None:

@@ -6,11 +6,20 @@ everybody in when half open, and lets a straggler from before the trip restart t
 
 What is a failure: no answer (connection, timeout) and 5xx. Any other answer says that Discord is alive. Rate
 limits, refusals of our own and Cloudflare's ban page say nothing and are *abandoned*.
+
+The longer it has been failing, the longer is the pause before the next probe: a second at first, then a twentieth of
+the outage so far, 20 s at most. So the end of an outage is noticed soon by its own measure, for a probe a second and
+less. It is one outage until the circuit stayed closed for the longest pause. A create asks only after that longest
+pause, because one that fails has an unknown outcome that must be looked up; mostly something else asked before.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pybreaker
@@ -22,6 +31,8 @@ from .routes import ResourceType
 from .timings import DiscordTimings
 
 _log = structlog.get_logger()
+_SHARE_OF_OUTAGE = 1 / 20
+_JITTER = 0.25
 _STATES = {
     pybreaker.STATE_CLOSED: CircuitState.CLOSED,
     pybreaker.STATE_HALF_OPEN: CircuitState.HALF_OPEN,
@@ -44,9 +55,24 @@ class Permit:
 class Breaker:
     """One circuit. Instants are monotonic seconds."""
 
-    def __init__(self, resource_type: ResourceType, *, timings: DiscordTimings) -> None:
+    def __init__(
+        self,
+        resource_type: ResourceType,
+        *,
+        timings: DiscordTimings,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Make a closed circuit.
+
+        Args:
+            resource_type: What it is about.
+            timings: Pauses and thresholds.
+            chance: Uniform in [0, 1), so that circuits that opened together do not probe together.
+        """
         self._resource_type = resource_type
-        self._reset_seconds = timings.breaker_reset_seconds
+        self._first_seconds = timings.breaker_first_reset_seconds
+        self._longest_seconds = timings.breaker_reset_seconds
+        self._chance = chance
         self._lock = threading.Lock()
         self._circuit = pybreaker.CircuitBreaker(
             fail_max=timings.breaker_failures,
@@ -55,8 +81,10 @@ class Breaker:
             throw_new_error_on_trip=False,
         )
         self._epoch = 0
-        self._opened_at = 0.0
+        self._outage_began_at = self._opened_at = self._closed_at = -math.inf
+        self._pause = 0.0
         self._probing = False
+        self._answered = False
 
     @property
     def state(self) -> CircuitState:
@@ -66,31 +94,42 @@ class Breaker:
     def standing(self, now: float) -> CircuitState:
         """Return the state as a caller would find it.
 
-        An open circuit whose time is over lets a probe through. Of what is seldom called (the audit log) the probe
-        may be hours away, and nobody is to be told all that time that Discord fails.
+        An open circuit whose pause is over lets a probe through. Of what is seldom called (the audit log) the probe
+        may be hours away, and nobody is to be told all that time that Discord fails. While a probe is under way and
+        none succeeded, callers are sent away as before it.
         """
         with self._lock:
-            over = self.state is CircuitState.OPEN and now >= self._opened_at + self._reset_seconds
-            return CircuitState.HALF_OPEN if over else self.state
+            state = self.state
+            if state is CircuitState.OPEN and self._left(now) <= 0:
+                return CircuitState.HALF_OPEN
+            if state is CircuitState.HALF_OPEN and self._probing and not self._answered:
+                return CircuitState.OPEN
+            return state
 
-    def admit(self, now: float) -> Permit:
+    def admit(self, now: float, *, idempotent: bool = True) -> Permit:
         """Return leave to try.
+
+        Args:
+            now: Monotonic.
+            idempotent: Whether a failure has no unknown outcome; what is not asks after the longest pause alone.
 
         Raises:
             CircuitOpen: It is open, or another probe is under way.
         """
         with self._lock:
-            before = self.state
-            if before is CircuitState.OPEN:
-                left = self._opened_at + self._reset_seconds - now
-                if left > 0:
-                    raise CircuitOpen(retry_after=left, resource_type=self._resource_type)
-                self._circuit.half_open()
-                self._changed()
             if self.state is CircuitState.CLOSED:
                 return Permit(self._epoch, probe=False)
+            opened = self.state is CircuitState.OPEN
+            left = self._left(now) if opened else 0.0
+            if not (idempotent or self._answered) and now < self._opened_at + self._longest_seconds:
+                left = max(left, self._first_seconds)
+            if left > 0:
+                raise CircuitOpen(retry_after=left, resource_type=self._resource_type)
+            if opened:
+                self._circuit.half_open()
+                self._changed()
             if self._probing:
-                raise CircuitOpen(retry_after=1.0, resource_type=self._resource_type)
+                raise CircuitOpen(retry_after=self._first_seconds, resource_type=self._resource_type)
             self._probing = True
             return Permit(self._epoch, probe=True)
 
@@ -100,14 +139,16 @@ class Breaker:
         Raises:
             CircuitOpen: It opened meanwhile. The permit is still to be abandoned.
         """
+        if permit.epoch == self._epoch:
+            return
         with self._lock:
-            if permit.epoch != self._epoch and not permit.probe and self.state is not CircuitState.CLOSED:
-                left = max(0.0, self._opened_at + self._reset_seconds - now)
-                raise CircuitOpen(retry_after=max(left, 1.0), resource_type=self._resource_type)
+            if not permit.probe and self.state is not CircuitState.CLOSED:
+                left = max(self._left(now), self._first_seconds)
+                raise CircuitOpen(retry_after=left, resource_type=self._resource_type)
 
-    def success(self, permit: Permit) -> None:
+    def success(self, permit: Permit, now: float) -> None:
         """Discord answered."""
-        self._feed(permit, None, 0.0)
+        self._feed(permit, None, now)
 
     def failure(self, permit: Permit, now: float) -> None:
         """No answer, or a 5xx."""
@@ -125,31 +166,43 @@ class Breaker:
                 return  # a straggler from before the last change says nothing about now
             if permit.probe:
                 self._probing = False
+                self._answered = self._answered or failure is None
             before = self.state
 
             def outcome() -> None:
                 if failure is not None:
                     raise failure
 
-            try:
+            with contextlib.suppress(_Failure):
                 self._circuit.call(outcome)
-            except _Failure:
-                if self.state is CircuitState.OPEN:
-                    self._opened_at = now
-            if self.state is not before:
-                self._changed()
+            after = self.state
+            if after is before:
+                return
+            self._changed()
+            if after is CircuitState.OPEN:
+                self._opened(now, told=before is CircuitState.HALF_OPEN)
+            elif after is CircuitState.CLOSED:
+                self._closed_at = now
+                _log.info(
+                    "circuit breaker closed: Discord answers again", resource_type=self._resource_type.value
+                )
+
+    def _opened(self, now: float, *, told: bool) -> None:
+        if not told and now >= self._closed_at + self._longest_seconds:
+            self._outage_began_at = now
+        self._opened_at, self._answered = now, False
+        pause = max(self._first_seconds, (now - self._outage_began_at) * _SHARE_OF_OUTAGE)
+        self._pause = min(pause * (1 + _JITTER * (2 * self._chance() - 1)), self._longest_seconds)
+        if not told:
+            _log.warning(
+                "circuit breaker open: Discord keeps failing",
+                resource_type=self._resource_type.value,
+                retry_after=round(self._pause, 1),
+            )
+
+    def _left(self, now: float) -> float:
+        return self._opened_at + self._pause - now
 
     def _changed(self) -> None:
         self._epoch += 1
         self._probing = False
-        after = self.state
-        if after is CircuitState.OPEN:
-            _log.warning(
-                "circuit breaker open: Discord keeps failing",
-                resource_type=self._resource_type.value,
-                retry_after=self._reset_seconds,
-            )
-        elif after is CircuitState.CLOSED:
-            _log.info(
-                "circuit breaker closed: Discord answers again", resource_type=self._resource_type.value
-            )

@@ -288,7 +288,7 @@ class Caller:
         self._guard.admit(priority=demand.priority, route=demand.route, now=now)
         breaker = self._breakers[call.route.route.resource_type]
         try:
-            permit = breaker.admit(now)
+            permit = breaker.admit(now, idempotent=call.route.route.idempotent)
         except CircuitOpen:
             self._guard.unanswered()
             raise
@@ -308,7 +308,7 @@ class Caller:
             if response.status >= 500:
                 breaker.failure(permit, self._now())
             else:
-                breaker.success(permit)
+                breaker.success(permit, self._now())
             self._guard.answered()
             return self._result(call, response)
         raise failure

@@ -31,7 +31,8 @@ class DiscordTimings:
         ageing_seconds: A waiting call moves up one class after each of these.
         bucket_idle_seconds: After which an unused bucket is forgotten.
         ban_minimum_seconds: Shortest pause after a Cloudflare page.
-        breaker_reset_seconds: How long an open circuit waits before a probe.
+        breaker_first_reset_seconds: How long an open circuit waits before a probe, at first.
+        breaker_reset_seconds: ... at most.
         breaker_failures: Failures in a row that open a circuit.
         breaker_successes: Successes in a row that close it again.
         invalid_window_seconds: Window of Discord's invalid-request limit.
@@ -65,6 +66,7 @@ class DiscordTimings:
     ageing_seconds: float = 30.0
     bucket_idle_seconds: float = 300.0
     ban_minimum_seconds: float = 60.0
+    breaker_first_reset_seconds: float = 1.0
     breaker_reset_seconds: float = 20.0
     breaker_failures: int = 10
     breaker_successes: int = 2

@@ -142,7 +142,8 @@ def test_the_contracts_constants() -> None:
     t = DiscordTimings()
     assert (t.global_per_second, t.global_hold_seconds) == (50, 1.0)
     assert (t.max_wait_seconds, t.deadline_seconds, t.max_attempts) == (1.0, 30.0, 3)
-    assert (t.breaker_failures, t.breaker_successes, t.breaker_reset_seconds) == (10, 2, 20.0)
+    assert (t.breaker_failures, t.breaker_successes) == (10, 2)
+    assert (t.breaker_first_reset_seconds, t.breaker_reset_seconds) == (1.0, 20.0)
     assert (t.invalid_stop_polls, t.invalid_users_only, t.invalid_stop_all) == (1_000, 5_000, 8_000)
     assert t.invalid_window_seconds == 600.0
     assert t.ban_minimum_seconds == 60.0

@@ -1,9 +1,8 @@
-"""ProviderConfigs: from a Secret to a session that passes can use, and back when the token goes bad.
+"""ProviderConfigs: which session a pass gets, and the pass over a config itself.
 
-A config's pass reads the Secret by name, opens a session if the token (or the config) is new, asks once whom
-the token belongs to, and opens the gate. A token that was refused is not tried again until the Secret's data
-changes, which is looked at every few seconds: one 401 and then silence. The 401 may come in any pass: the
-session's latch is asked at the gate before every pass.
+A config's pass connects it (``login``), opens the gate, and tells and wakes whom that concerns. A token may be refused
+in any pass: the session's latch is asked at the gate before every pass, and the config is looked at again every few
+seconds until it is well.
 
 After a token change to another bot user, writes wait until a human acknowledges it: the new bot may see less,
 and what it does not see must not be taken for gone and made anew.
@@ -11,7 +10,6 @@ and what it does not see must not be taken for gone and made anew.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,17 +23,16 @@ from provider_discord.kube.resource import Key, Obj, Resource
 from provider_discord.kube.store import Store
 from provider_discord.managed import conditions, meta, results
 from provider_discord.managed.announce import Announcer
-from provider_discord.managed.credentials import BadCredentials, Token, read_token
-from provider_discord.managed.errors import Blocked, ManagedError, NotConnected, Paused, Starting
+from provider_discord.managed.errors import Blocked, NotConnected, Paused, Starting
 from provider_discord.managed.gate import ConfigState, Gate, Hindrance
+from provider_discord.managed.lingering import Lingering
+from provider_discord.managed.login import Login
 from provider_discord.managed.references import Referrer
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.results import Result
-from provider_discord.managed.sessions import Identity, Session, SessionFactory, TokenRejected
+from provider_discord.managed.sessions import Session, SessionFactory
 from provider_discord.managed.timings import ManagedTimings
 from provider_discord.managed.usage import CONFIG_KINDS, Usages
-
-__all__ = ["ConfigState", "Identity", "ProviderConfigs", "Session", "SessionFactory", "TokenRejected", "Wake"]
 
 log = structlog.get_logger()
 
@@ -79,12 +76,14 @@ class ProviderConfigs:
         self._factory = factory
         self._announcer = announcer
         self._timings = timings
-        self._now = now
         self._wall = wall
-        self._register_secret = register_secret
+        self._login = Login(
+            access=access, factory=factory, timings=timings, now=now, register_secret=register_secret
+        )
+        self._lingering = Lingering(
+            close=factory.close, linger_seconds=timings.session_linger_seconds, now=now
+        )
         self._gate = Gate()
-        self._lock = threading.Lock()
-        self._retired: list[tuple[float, Session]] = []
 
     # For the passes over managed objects.
 
@@ -181,7 +180,7 @@ class ProviderConfigs:
         Raises:
             KubeError: the API server refused or did not answer.
         """
-        self._close_retired()
+        self._lingering.close_due()
         config = self._store.get(Key("", name))
         if config is None:
             self._drop(name)
@@ -199,10 +198,7 @@ class ProviderConfigs:
 
     def stop(self) -> None:
         """Close every session."""
-        with self._lock:
-            retired, self._retired = self._retired, []
-        for _, session in retired:
-            self._factory.close(session)
+        self._lingering.close_all()
         for name in self._gate.states():
             state = self._gate.drop(name)
             if state is not None and state.session is not None:
@@ -214,12 +210,12 @@ class ProviderConfigs:
         if not meta.is_deleting(config) and meta.CONFIG_FINALIZER not in meta.finalizers_of(config):
             config = self._write(meta.with_finalizer(config, meta.CONFIG_FINALIZER, present=True))
         self._warn_of_what_is_not_here_yet(config)
-        state, result = self._connect(config, before or ConfigState())
+        state, result = self._login.connect(config, before or ConfigState())
         if state.identity is not None and state.connected:
             config, state = self._check_bot(config, state)
         self._gate.put(name, state)
         if before is not None and before.session is not None and before.session is not state.session:
-            self._retire(before.session)
+            self._lingering.retire(before.session)
         self._tell(config, before, state)
         self._wake_waiting(config, before, state)
         self._write_status(config, state)
@@ -228,71 +224,6 @@ class ProviderConfigs:
                 min(self._timings.in_use_retry_seconds, result.requeue_after_seconds or float("inf"))
             )
         return result
-
-    def _connect(self, config: Obj, state: ConfigState) -> tuple[ConfigState, Result]:
-        """Return the state that the Secret and the token lead to, and when to look again."""
-        generation = meta.generation_of(config)
-        retry = results.after(self._timings.secret_retry_seconds)
-        try:
-            token = read_token(self._access, config)
-        except BadCredentials as cause:
-            return replace(state, session=None, generation=generation, problem=str(cause)), retry
-        self._register_secret(token.value)
-        credential = _credential(config, token)
-        if state.rejected and state.credential == credential:
-            problem = _rejected(config, "Discord answered 401")
-            return state.refused(problem, credential=credential, generation=generation), retry
-        session = state.session
-        known = session is not None and state.credential == credential
-        if known and self._factory.rejected(session):
-            problem = _rejected(config, "Discord answered 401")
-            return state.refused(problem, credential=credential, generation=generation), retry
-        fresh = known and self._now() - state.verified_at < self._timings.verify_seconds
-        if fresh and state.generation == generation:
-            return state, results.poll(self._timings.config_poll_seconds)
-        return self._open(config, state, token, known=known, fresh=fresh)
-
-    def _open(
-        self, config: Obj, state: ConfigState, token: Token, *, known: bool, fresh: bool
-    ) -> tuple[ConfigState, Result]:
-        """Open a session where the config or token is new, and ask whom the token belongs to."""
-        generation, credential = meta.generation_of(config), _credential(config, token)
-        opened = None
-        try:
-            if known and state.generation == generation:
-                session = state.session
-            else:
-                session = opened = self._factory.open(config=config, token=token.value)
-            identity = state.identity if fresh and state.identity else self._verify(session)
-        except TokenRejected as cause:
-            self._close(opened)
-            problem = _rejected(config, str(cause))
-            refused = state.refused(problem, credential=credential, generation=generation)
-            return refused, results.after(self._timings.secret_retry_seconds)
-        except ManagedError as cause:
-            self._close(opened)
-            kept = state if known else ConfigState(generation=generation)
-            problem = f"cannot check the bot token: {cause}"
-            delay = cause.retry_after
-            result = results.failed() if delay is None else results.after(delay, failed=True)
-            return replace(kept, problem=problem), result
-        except BaseException:
-            self._close(opened)
-            raise
-        connected = ConfigState(
-            session=session,
-            credential=credential,
-            generation=generation,
-            identity=identity,
-            verified_at=state.verified_at if fresh else self._now(),
-        )
-        return connected, results.poll(self._timings.config_poll_seconds)
-
-    def _verify(self, session: Session) -> Identity:
-        if self._factory.rejected(session):  # Another config with the same token has found out already.
-            msg = "Discord answered 401"
-            raise TokenRejected(msg)
-        return self._factory.verify(session)
 
     def _check_bot(self, config: Obj, state: ConfigState) -> tuple[Obj, ConfigState]:
         """Remember the first bot; of another one, refuse writes until it is acknowledged."""
@@ -392,12 +323,16 @@ class ProviderConfigs:
     def _drop(self, name: str) -> None:
         state = self._gate.drop(name)
         if state is not None and state.session is not None:
-            self._retire(state.session)
+            self._lingering.retire(state.session)
         if state is None:
             return  # It never was: whoever waits goes on waiting for it.
         # They say in their conditions that the config is gone.
         self.wake.objects(self._gate.take_waiting(name, Hindrance))
         self.wake.users(name)
+
+    def _after_the_end(self) -> Result:
+        """Come back once more for a config that is gone, to close its sessions."""
+        return results.after(self._timings.session_linger_seconds) if self._lingering else results.forget()
 
     def _write(self, config: Obj) -> Obj:
         written = self._access.replace(self.resource, config)
@@ -414,42 +349,7 @@ class ProviderConfigs:
                     message=f"spec.{block} has no effect in this release",
                 )
 
-    # Sessions that passes may still use.
-
-    def _retire(self, session: Session) -> None:
-        with self._lock:
-            self._retired.append((self._now() + self._timings.session_linger_seconds, session))
-
-    def _after_the_end(self) -> Result:
-        """Come back once more for a config that is gone, to close its sessions."""
-        with self._lock:
-            return results.after(self._timings.session_linger_seconds) if self._retired else results.forget()
-
-    def _close_retired(self) -> None:
-        now = self._now()
-        with self._lock:
-            due = [session for at, session in self._retired if at <= now]
-            self._retired = [(at, session) for at, session in self._retired if at > now]
-        for session in due:
-            self._factory.close(session)
-
-    def _close(self, session: Session | None) -> None:
-        if session is not None:
-            self._factory.close(session)
-
 
 def _serves(config: Mapping[str, Any], mr: ManagedResource) -> bool:
     allowed = (config.get("spec") or {}).get("allowedNamespaces")
     return allowed is None or mr.namespace in allowed
-
-
-def _credential(config: Mapping[str, Any], token: Token) -> str:
-    return f"{token.digest} {(config.get('spec') or {}).get('baseURL') or ''}"
-
-
-def _rejected(config: Mapping[str, Any], cause: str) -> str:
-    ref = config["spec"]["credentials"]["secretRef"]
-    return (
-        f"the bot token in Secret {ref['namespace']}/{ref['name']} (key {ref['key']}) was rejected; it is tried again "
-        f"when the Secret changes. Copy a valid token from Discord's developer portal into it. Cause: {cause}"
-    )

@@ -23,6 +23,7 @@ import structlog
 
 from provider_discord.kube.access import Event, EventType, ObjectAccess, Watch
 from provider_discord.kube.backoff import Backoff
+from provider_discord.kube.complaints import Complaints
 from provider_discord.kube.definitions import Definitions
 from provider_discord.kube.errors import ApiError, Gone, KubeError, MalformedResponse, NotFound, Unreachable
 from provider_discord.kube.resource import Key, Resource, key_of
@@ -89,6 +90,7 @@ class Reflector:
         self._metrics = metrics
         self._definitions = definitions
         self._log = (log or structlog.get_logger()).bind(resource=str(resource))
+        self._complaints = Complaints(self._log, now=now, repeat_seconds=timings.reflector_repeat_log_seconds)
         self._backoff = Backoff(
             minimum=timings.reflector_backoff_min_seconds,
             maximum=timings.reflector_backoff_max_seconds,
@@ -104,7 +106,6 @@ class Reflector:
         self._thread = threading.Thread(target=self._run, name=f"reflector-{resource.plural}", daemon=True)
         self._last_error: KubeError | None = None
         self._missing = False
-        self._said: tuple[str, float] | None = None
         # Of the loop's thread alone:
         self._version: str | None = None
         """Where the watch goes on; None: list first."""
@@ -347,9 +348,7 @@ class Reflector:
         self._backoff.reset()
         self._refusals = 0
         self._note(None)
-        if self._said is not None:
-            self._said = None
-            self._log.info("list and watch work again")
+        self._complaints.over()
 
     def _failed(self, error: Exception) -> float:
         """Note what went wrong; return how long to wait."""
@@ -377,7 +376,8 @@ class Reflector:
             with self._lock:
                 self._listed = self._wanted  # The next list is a new one in any case.
         self._note(error)
-        self._say(error)
+        self._count(error)
+        self._complaints.say(error)
         wait = self._backoff.next(
             maximum=self._timings.reflector_missing_backoff_max_seconds if self._missing else None
         )
@@ -389,24 +389,9 @@ class Reflector:
         if self._metrics is not None:
             self._metrics.watching(self._resource.kind, works=None if self._missing else error is None)
 
-    def _say(self, error: KubeError) -> None:
+    def _count(self, error: KubeError) -> None:
         if self._metrics is not None:
             reason = (
                 error.reason or str(error.status) if isinstance(error, ApiError) else type(error).__name__
             )
             self._metrics.reflector_errors.labels(kind=self._resource.kind, reason=reason).inc()
-        text, now = str(error), self._now()
-        if (
-            self._said
-            and self._said[0] == text
-            and (self._missing or now - self._said[1] < self._timings.reflector_repeat_log_seconds)
-        ):
-            return
-        self._said = (text, now)
-        if isinstance(error, NotFound):
-            self._log.warning(
-                "this kind is not served; is its CustomResourceDefinition installed? It is waited for",
-                error=text,
-            )
-        else:
-            self._log.warning("list and watch failed; they are tried again", error=text)

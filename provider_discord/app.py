@@ -1,7 +1,8 @@
 """The composition root: every part of the process is made here, started in order, stopped in reverse.
 
 Nothing else knows more than its own room. What a part needs is handed to it, clocks and constants included, so
-that the same process runs scaled in whole-system tests. A copy that does not lead keeps its caches warm and does
+that the same process runs scaled in whole-system tests. What makes objects true is put together in ``provider``; here
+is what runs it: the API server and the caches, the lease, health and metrics. A copy that does not lead keeps its caches warm and does
 nothing else. One that loses its lease, because the API server was away, starts no further pass and no further
 request; it goes on when it leads again, and needs no restart for that. Whenever a copy begins to lead, it acts by
 nothing that it knew before: what it has cached may be minutes old without its knowing.
@@ -15,8 +16,7 @@ import os
 import random
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,41 +25,16 @@ from typing import Final
 import structlog
 
 from provider_discord import __version__, checks
-from provider_discord.apis.kinds import PROVIDER_CONFIG, PROVIDER_CONFIG_USAGE
-from provider_discord.discord.client import DiscordClient
-from provider_discord.discord.difference import SnapshotChange
-from provider_discord.discord.errors import Scope
-from provider_discord.discord.guard import InvalidRequestGuard
-from provider_discord.discord.metrics import CallStatus, RetryReason
-from provider_discord.discord.routes import ROUTES
-from provider_discord.discord.snapshot import SnapshotCache
-from provider_discord.kinds.holds import Holds
-from provider_discord.kinds.registry import RESOURCES, managed_kinds, resource_of
-from provider_discord.kinds.session import DiscordSessions
-from provider_discord.kinds.siblings import Siblings
-from provider_discord.kinds.visit import Equipment
-from provider_discord.kube.client import KubeClient, connect
+from provider_discord.kube.client import connect
 from provider_discord.kube.definitions import Definitions
 from provider_discord.kube.events import EventRecorder
-from provider_discord.kube.fence import Fence
 from provider_discord.kube.lease import LeaderElector, lease_clock
 from provider_discord.kube.reflector import Reflector
-from provider_discord.kube.resource import Key, Resource
+from provider_discord.kube.resource import Resource
 from provider_discord.kube.store import Store
-from provider_discord.kube.workqueue import Priority, WorkQueue
-from provider_discord.managed.announce import Announcer
-from provider_discord.managed.claims import Claims
-from provider_discord.managed.connection import ConnectionSecrets
-from provider_discord.managed.controller import Controller, Item
-from provider_discord.managed.providerconfig import ProviderConfigs
-from provider_discord.managed.reconciler import Reconciler
-from provider_discord.managed.references import ReferenceResolver
-from provider_discord.managed.tools import Tools
-from provider_discord.managed.usage import Usages
+from provider_discord.provider import FOLLOWED, Provider, Surroundings
 from provider_discord.telemetry.health import CheckResult, HealthServer, HealthServerError
-from provider_discord.telemetry.hold import HoldInstruments
-from provider_discord.telemetry.logs import register_secret
-from provider_discord.telemetry.managed import ManagedInstruments, controller_name
+from provider_discord.telemetry.managed import controller_name
 from provider_discord.telemetry.memory import MemoryReports
 from provider_discord.telemetry.metrics import Metrics
 from provider_discord.telemetry.process import memory_limit_bytes
@@ -67,7 +42,6 @@ from provider_discord.timings import Timings
 
 __all__ = ["App", "AppConfig", "StartError", "in_cluster"]
 
-USER_AGENT: Final = f"DiscordBot (https://github.com/rossigee/provider-discord, {__version__})"
 _NAME: Final = "provider-discord"
 _STOP_SECONDS: Final = 2.0
 """For the reflectors, all together: they hold nothing that could be lost."""
@@ -137,22 +111,20 @@ class App:
         self._now: Callable[[], float] = time.monotonic
         self._rand = random.SystemRandom().random
         self._born = _wall()
-        self._controller: Controller | None = None
         self._stopped = threading.Event()
         """Passes have had their time to finish: nothing begins any more."""
 
-        resources = (resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE), *RESOURCES)
         self.metrics = Metrics(version=__version__)
         self._access = connect(
             config.kubeconfig,
             config.context,
-            pool_size=config.workers + len(resources) + _OTHER_CONNECTIONS,
+            pool_size=config.workers + len(FOLLOWED) + _OTHER_CONNECTIONS,
             timings=timings.kube,
             user_agent=f"{_NAME}/{__version__}",
             metrics=self.metrics,
         )
-        self._stores: dict[Resource, Store] = {resource: Store() for resource in resources}
-        controllers = {(one.api_version, one.kind): controller_name(one) for one in resources}
+        self._stores: dict[Resource, Store] = {resource: Store() for resource in FOLLOWED}
+        controllers = {(one.api_version, one.kind): controller_name(one) for one in FOLLOWED}
         self._events = EventRecorder(
             self._access,
             component=_NAME,
@@ -163,24 +135,34 @@ class App:
             wall=_wall,
             metrics=self.metrics,
         )
-        self._elector = self._make_elector(self._access) if config.leader_election else None
+        self._elector = self._make_elector() if config.leader_election else None
         self._definitions = Definitions(self._access, timings=timings.kube, now=self._now)
-        self._sessions = self._make_sessions()
-        self._instruments = ManagedInstruments(
-            self.metrics,
-            counts={resource: self._stores[resource].__len__ for resource in RESOURCES},
-            workers=config.workers,
-            configs=resource_of(PROVIDER_CONFIG),
-            guild_of=self._guild_of,
-            leads=self.leads,
+        self._provider = Provider(
+            Surroundings(
+                access=self._access,
+                stores=self._stores,
+                events=self._events,
+                metrics=self.metrics,
+                timings=timings,
+                workers=config.workers,
+                management_policies=config.management_policies,
+                now=self._now,
+                wall=_wall,
+                rand=self._rand,
+                leads=self.leads,
+                born=lambda: self._born,
+                kind_ends=self._definitions.ending,
+                kind_missing=self._missing,
+            )
         )
+        self._controller = self._provider.controller
         memory_limit = config.memory_limit_bytes or memory_limit_bytes()
         self.metrics.process.watch(checks=self.healthz, memory_limit=memory_limit)
         self._memory = MemoryReports(
-            objects=self._instruments.object_counts, limit_bytes=memory_limit, timings=timings.telemetry
+            objects=self._provider.instruments.object_counts,
+            limit_bytes=memory_limit,
+            timings=timings.telemetry,
         )
-        self._configs, self._controller = self._make_controller(self._access)
-        self._sessions.subscribe(self._guild_changed)
         self._reflectors = [
             Reflector(
                 self._access,
@@ -193,7 +175,7 @@ class App:
                 metrics=self.metrics,
                 definitions=self._definitions,
             )
-            for resource in resources
+            for resource in FOLLOWED
         ]
         self._servers = [
             HealthServer(
@@ -207,9 +189,8 @@ class App:
             for host, port in dict.fromkeys(filter(None, (config.metrics_address, config.health_address)))
         ]
 
-    # Make.
-
-    def _make_elector(self, access: KubeClient) -> LeaderElector:
+    def _make_elector(self) -> LeaderElector:
+        access = self._access
         return LeaderElector(
             access.with_timeout(self._timings.kube.lease_request_timeout_seconds),
             namespace=self._config.lease_namespace or access.namespace,
@@ -222,122 +203,6 @@ class App:
             on_stopped=lambda: log.warning("the lease is lost; nothing is done until this copy leads again"),
             metrics=self.metrics,
         )
-
-    def _make_sessions(self) -> DiscordSessions:
-        timings = self._timings.discord
-        guard = InvalidRequestGuard(timings=timings)
-        self.metrics.discord.only_while(self.leads)
-        self.metrics.discord.expect(
-            calls=[(route.resource_type, route.operation) for route in ROUTES],
-            statuses=CallStatus,
-            scopes=Scope,
-            reasons=RetryReason,
-        )
-        self.metrics.discord.watch_guard(
-            count=lambda: guard.count(self._now()), banned_for=lambda: guard.banned_for(self._now())
-        )
-
-        def make_client(token: str, base_url: str) -> DiscordClient:
-            return DiscordClient(
-                token=token,
-                base_url=base_url,
-                user_agent=USER_AGENT,
-                timings=timings,
-                metrics=self.metrics.discord,
-                now=self._now,
-                wall=_wall,
-                guard=guard,
-                may_send=self.leads,
-            )
-
-        return DiscordSessions(
-            make_client=make_client,
-            make_snapshots=lambda client: SnapshotCache(client, now=self._now, timings=timings),
-            now=self._now,
-            wall=_wall,
-            timings=self._timings.kinds,
-        )
-
-    def _make_controller(self, access: KubeClient) -> tuple[ProviderConfigs, Controller]:
-        timings = self._timings.managed
-        config_resource, usage_resource = resource_of(PROVIDER_CONFIG), resource_of(PROVIDER_CONFIG_USAGE)
-        stores: Mapping[Resource, Store] = {resource: self._stores[resource] for resource in RESOURCES}
-        announcer = Announcer(self._events, now=self._now, repeat_seconds=timings.event_repeat_seconds)
-        claims = Claims()
-        fenced = Fence(access, may_write=self.leads)
-        self._siblings = siblings = Siblings(stores, claims)
-        self._holds = Holds(
-            siblings=siblings,
-            now=self._now,
-            wall=_wall,
-            timings=self._timings.kinds,
-            new_id=lambda: uuid.uuid4().hex[:8],
-        )
-        self._holds.links.wake = self._wake
-        self._holds.links.config = lambda name: self._stores[config_resource].get(Key("", name))
-        self._holds.links.recorder = self._events
-        self._holds.links.metrics = HoldInstruments(self.metrics)
-        equipment = Equipment(
-            now=self._now,
-            wall=_wall,
-            timings=self._timings.kinds,
-            siblings=siblings,
-            claims=claims,
-            objects=access,
-            holds=self._holds,
-        )
-        kinds = {kind.resource: kind for kind in managed_kinds(equipment)}
-        usages = Usages(
-            access=fenced, resource=usage_resource, store=self._stores[usage_resource], stores=stores
-        )
-        configs = ProviderConfigs(
-            access=fenced,
-            resource=config_resource,
-            store=self._stores[config_resource],
-            usages=usages,
-            factory=self._sessions,
-            announcer=announcer,
-            timings=timings,
-            now=self._now,
-            wall=_wall,
-            register_secret=register_secret,
-        )
-        tools = Tools(
-            access=access,
-            kinds=kinds,
-            stores=stores,
-            configs=configs,
-            usages=usages,
-            claims=claims,
-            references=ReferenceResolver(kinds=kinds, stores=stores),
-            secrets=ConnectionSecrets(fenced),
-            announcer=announcer,
-            metrics=self._instruments,
-            timings=timings,
-            now=self._now,
-            wall=_wall,
-            born=lambda: self._born,
-            rand=self._rand,
-            new_id=lambda: uuid.uuid4().hex[:12],
-            may_write=self.leads,
-            kind_ends=self._definitions.ending,
-            kind_missing=self._missing,
-            pause=time.sleep,
-            management_policies=self._config.management_policies,
-        )
-        queue: WorkQueue[Item] = WorkQueue(
-            timings=self._timings.kube, now=self._now, metrics=self.metrics.workqueue("managed")
-        )
-        controller = Controller(
-            reconciler=Reconciler(tools),
-            configs=configs,
-            config_store=self._stores[config_resource],
-            usage_resource=usage_resource,
-            usage_store=self._stores[usage_resource],
-            queue=queue,
-            workers=self._config.workers,
-        )
-        return configs, controller
 
     # Run.
 
@@ -378,7 +243,6 @@ class App:
         return self._elector is None or self._elector.holds(lease_clock())
 
     def _start(self) -> None:
-        assert self._controller is not None
         self._events.start()
         for reflector in self._reflectors:
             reflector.start()
@@ -395,16 +259,14 @@ class App:
         self._born = _wall()
         for reflector in self._reflectors:
             reflector.renew()
-        self._sessions.look_anew()
-        self._holds.begin_anew()
+        self._provider.begin_anew()
 
     def _stop(self) -> None:
         """Let passes finish, then give everything back, the lease first: another copy waits for it."""
-        assert self._controller is not None
         self._memory.stop()
         finished = self._controller.stop()
         self._stopped.set()
-        self._sessions.close_all()
+        self._provider.sessions.close_all()
         if self._elector is not None:
             self._elector.stop(release=finished)
         self._events.stop()
@@ -419,21 +281,6 @@ class App:
     def _missing(self, resource: Resource) -> bool:
         """Tell whether the API server does not serve a kind."""
         return any(one.missing for one in self._reflectors if one.resource == resource)
-
-    def _guild_of(self, kind: str, key: object) -> str:
-        return self._siblings.home(kind, key)
-
-    def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:
-        """Look at the objects that a refresh of a guild shows changed by somebody else."""
-        assert self._controller is not None
-        self._wake(self._siblings.affected(guild_id, change))
-        self._controller.parent_changed(guild_id)
-
-    def _wake(self, who: Iterable[tuple[Resource, Key]]) -> None:
-        """Look at objects now."""
-        assert self._controller is not None
-        for resource, key in who:
-            self._controller.enqueue(resource, key, priority=Priority.RETRY)
 
     # Health (design: /livez this process, /readyz the caches, /healthz everything).
 
@@ -452,10 +299,10 @@ class App:
             *self.readyz(),
             *checks.watches(self._reflectors),
             checks.discord(self.metrics.discord.open_circuits()),
-            checks.tokens(self._configs.states()),
+            checks.tokens(self._provider.configs.states()),
             *(() if self._elector is None else [checks.leader(self._elector, now=lease_clock())]),
         ]
 
     def _exposition(self) -> bytes:
-        self._instruments.refresh()
+        self._provider.instruments.refresh()
         return self.metrics.render()

@@ -19,7 +19,7 @@ from provider_discord.kinds.hold import Cause, Hold
 from provider_discord.kinds.holds import described
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import conditions
-from provider_discord.managed.errors import Blocked, Held
+from provider_discord.managed.errors import Blocked, Held, Waiting
 from provider_discord.managed.external import FieldDiff, Observation
 
 _SHOWN: Final = 5
@@ -55,7 +55,11 @@ def considered(visit: Visit, snapshot: GuildSnapshot, found: Observation) -> Obs
     writes = mr.policies.updates if found.exists else mr.policies.creates
     if found.refusal is not None or not writes or _merely_neighbours(found):
         return found if holds.current(visit, snapshot.guild_id) is not None else _free(visit, found)
-    hold = holds.ask(visit, snapshot)
+    wait = holds.resuming(mr)
+    if wait > 0:
+        msg = "it was paused until now and differs; whether much of the guild does is seen in a moment"
+        return replace(found, refusal=Waiting(msg, retry_after=wait, quiet=True))
+    hold = holds.ask(visit, snapshot, gone="" if found.exists else mr.uid)
     if hold is None:
         return _free(visit, found)
     return replace(found, refusal=_held(visit, snapshot, hold, found))
@@ -84,7 +88,7 @@ def check_creation(visit: Visit, snapshot: GuildSnapshot) -> None:
     """
     if not settled(visit):
         return
-    hold = visit.equipment.holds.ask(visit, snapshot)
+    hold = visit.equipment.holds.ask(visit, snapshot, gone=visit.mr.uid)
     if hold is not None:
         raise _held(visit, snapshot, hold, Observation(exists=False))
 

@@ -25,7 +25,7 @@ from provider_discord.apis.guild import GUILD_OBSERVED, GuildParameters
 from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE, KindDefinition
 from provider_discord.apis.parse import parse_parameters
 from provider_discord.apis.role import RoleParameters
-from provider_discord.discord.permissions import is_hidden, top_role
+from provider_discord.discord.permissions import is_administrator, is_hidden, top_role
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.kinds import channel_plan, order, overwrites, role_plan, table
@@ -162,13 +162,16 @@ class Census:
     def _vanished(self, resource: Resource, sibling: Sibling) -> bool:
         """Tell whether what is not listed has gone. A channel may have been hidden from the bot for long.
 
-        What is being made again is no news: it had been counted, and was released or below the limit.
+        From an administrator nothing is hidden. So what makes it certain that one channel is gone (that, or the audit
+        log) does so for all of them, before the first is made again. What is being made again is no news: it had been
+        counted, and was released or below the limit.
         """
         if sibling.held is not None:
             return True
-        return not sibling.creating and (
-            resource.kind == ROLE.kind or sibling.synced or self.gone(str(sibling.external_name))
-        )
+        if sibling.creating:
+            return False
+        certain = resource.kind == ROLE.kind or is_administrator(self.snapshot)
+        return certain or sibling.synced or self.gone(str(sibling.external_name))
 
     def _moved(self, resource: Resource, judged: list[Sibling]) -> frozenset[str]:
         """Return the fewest that somebody must have moved, of those whose order was right among themselves."""

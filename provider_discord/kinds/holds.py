@@ -25,7 +25,7 @@ from provider_discord.kinds.census import Census, Known, digest
 from provider_discord.kinds.hold import Cause, GuildWatch, Hold, incident_end, incident_id
 from provider_discord.kinds.hold_links import Asker, HoldLinks
 from provider_discord.kinds.recent import Recent
-from provider_discord.kinds.siblings import Sibling, Siblings
+from provider_discord.kinds.siblings import Sibling, Siblings, was_paused
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visibility import Presence
 from provider_discord.kube.resource import Resource
@@ -79,16 +79,19 @@ class Holds:
         self._lock = threading.Lock()
         self._guilds: dict[tuple[str, str], _Guild] = {}
         self._known: Recent[Known] = Recent()
+        self._resumed: Recent[float] = Recent()
         self._born = now()
 
     # What a pass asks.
 
-    def ask(self, asker: Asker, snapshot: GuildSnapshot) -> Hold | None:
+    def ask(self, asker: Asker, snapshot: GuildSnapshot, *, gone: str = "") -> Hold | None:
         """Return the hold that keeps an object from writing what its manifest has said before; None: go on.
 
         Args:
             asker: The pass of an object of the guild that is about to write.
             snapshot: What it decided by.
+            gone: Its UID, if what it stands for is gone. That may have become certain since the same picture was
+                counted, so unless it was counted it is counted anew.
 
         Raises:
             Starting: Not every kind has been listed yet, so nobody can be counted.
@@ -100,7 +103,7 @@ class Holds:
         guild = self._guild(snapshot.guild_id, asker.rules.config)
         with guild.lock:
             before = guild.watch.hold
-            self._bring_up_to_date(guild.watch, asker, snapshot)
+            self._bring_up_to_date(guild.watch, asker, snapshot, gone=gone)
             after = guild.watch.hold
             begins, guild.watch.untold = guild.watch.untold, False
         self._follow(asker, snapshot.guild_id, before, after, begins=begins)
@@ -152,6 +155,21 @@ class Holds:
         guild = self._guild(guild_id, mr.config_name)
         with guild.lock:
             guild.watch.noticed(mr.uid, now=self._now())
+
+    def resuming(self, mr: ManagedResource) -> float:
+        """Return for how long an object that was paused until now waits before it puts anything back (seconds).
+
+        Many are mostly resumed by one command, and the first of them is looked at before the others are. All that
+        differ count, so it waits for them.
+        """
+        wait, now = self._timings.hold_resume_seconds, self._now()
+        since = self._resumed.get(mr.uid)
+        if since is None or now - since >= wait:
+            if not was_paused(mr.obj):
+                return 0.0
+            since = now
+            self._resumed.put(mr.uid, now)
+        return since + wait - now
 
     def well(self, mr: ManagedResource, guild_id: str) -> None:
         """Take note that an object is as its manifest says."""
@@ -205,7 +223,9 @@ class Holds:
         with self._lock:
             return self._guilds.setdefault((guild_id, config), _Guild())
 
-    def _bring_up_to_date(self, watch: GuildWatch, asker: Asker, snapshot: GuildSnapshot) -> None:
+    def _bring_up_to_date(
+        self, watch: GuildWatch, asker: Asker, snapshot: GuildSnapshot, *, gone: str
+    ) -> None:
         released = self._released(asker, snapshot.guild_id)
         self._recover(watch, asker, snapshot.guild_id)
         if watch.hold is not None and released(watch.hold.id):
@@ -216,7 +236,8 @@ class Holds:
             )
         # A pass that took long asks with an older picture; that tells nothing any more.
         newer = watch.reading is None or snapshot.taken_at > watch.reading
-        if newer or (watch.hold is not None and not watch.counted):
+        news = snapshot.taken_at == watch.reading and gone and gone not in watch.roots
+        if newer or news or (watch.hold is not None and not watch.counted):
             self._count(watch, asker, snapshot)
 
     def _count(self, watch: GuildWatch, asker: Asker, snapshot: GuildSnapshot) -> None:

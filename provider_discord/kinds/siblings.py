@@ -171,6 +171,12 @@ class Siblings:
             yield sibling.guild_id
 
 
+def was_paused(obj: Mapping[str, Any]) -> bool:
+    """Tell whether an object was paused, by itself or from above, when it was last looked at."""
+    synced = conditions.find((obj.get("status") or {}).get("conditions"), conditions.SYNCED)
+    return bool(synced.get("reason") == PAUSED_REASON)
+
+
 def sibling_of(obj: Obj) -> Sibling:
     """Take the facts out of an object. Never raises for what the schema lets through."""
     metadata: Mapping[str, Any] = obj.get("metadata") or {}
@@ -186,9 +192,8 @@ def sibling_of(obj: Obj) -> Sibling:
     position = wanted.get("position")
     is_guild = obj.get("kind") == "Guild"
     deleting = bool(metadata.get("deletionTimestamp"))
-    synced = conditions.find(status.get("conditions"), conditions.SYNCED)
     # Its own annotation, or that of what is above it: then its condition says so.
-    paused = annotations.get(meta.PAUSED) == "true" or synced.get("reason") == PAUSED_REASON
+    paused = annotations.get(meta.PAUSED) == "true" or was_paused(obj)
     generation = meta.generation_of(obj)
     return Sibling(
         key=key_of(obj),

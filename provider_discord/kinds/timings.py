@@ -24,6 +24,8 @@ class KindTimings:
         order_refused_seconds: How long an object whose position Discord refused is left out of bulk requests.
         hold_window_seconds: How long what began to differ counts towards a hold: a poll, and the reading before it.
         hold_start_seconds: How long a new process waits for the list of every kind before it counts a guild without.
+        hold_resume_seconds: How long an object that was paused waits before it puts anything back, for those that are
+            resumed with it.
         audit_skew_seconds: How far our clock and Discord's may lie apart when times are compared.
         pass_deadline_seconds: How long after a pass began its requests may still be sent; the managed room's.
         late_commit_seconds: How long after an attempt's end Discord may still carry it out.
@@ -44,6 +46,7 @@ class KindTimings:
     order_refused_seconds: float = 300.0
     hold_window_seconds: float = 90.0
     hold_start_seconds: float = 60.0
+    hold_resume_seconds: float = 5.0
     audit_skew_seconds: float = 15.0
     pass_deadline_seconds: float = 60.0
     late_commit_seconds: float = 30.0

@@ -32,6 +32,7 @@ from provider_discord.kinds.caution import (
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION, TERMS, ChannelPlan
 from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, unaccounted_for
+from provider_discord.kinds.lost_deletes import sight
 from provider_discord.kinds.missing import find_unlisted
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.reorder import ChannelOrder, position_diff, with_order
@@ -213,6 +214,7 @@ class ChannelExternal:
                         fresh = visit.client.channel(channel_id, options=visit.options())
                         self._guard_messages(fresh)
                         self._guard_threads(guild_id, fresh)
+                    visit.begin_deletion(sight(snapshot))
                     visit.client.delete_channel(channel_id, options=visit.options(writing=True))
             except discord.NotFound as error:
                 # Gone, or hidden just now: observe finds out which, and only then lets the object go.

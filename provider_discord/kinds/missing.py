@@ -15,11 +15,13 @@ from provider_discord.discord.permissions import (
     is_hidden,
 )
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds.audit_log import Action, entries_of, may_read_audit_log
+from provider_discord.kinds.audit_log import Action, may_read_audit_log
+from provider_discord.kinds.deletion_log import take_in_deletions
+from provider_discord.kinds.lost_deletes import after_delete
 from provider_discord.kinds.outcomes import UNKNOWN_CHANNEL, translated
 from provider_discord.kinds.visibility import Finding, Presence
 from provider_discord.kinds.visit import Visit
-from provider_discord.managed import meta
+from provider_discord.managed import deletions, meta
 from provider_discord.managed.errors import Blocked
 
 
@@ -102,32 +104,20 @@ def _is_on_record(
 def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:
     """Read the audit log and probe the channel, as far as the guild's turns allow."""
     visibility, guild_id = visit.connection.visibility, snapshot.guild_id
-    if may_read_audit_log(snapshot) and visibility.may_read(f"deleted channels of {guild_id}"):
-        _take_in_deletions(visit, snapshot)
-        known = visibility.known(channel_id)
-        if known is not None and known.presence is Presence.GONE:
-            return known, None
+    take_in_deletions(visit, snapshot, channel_id, action=Action.CHANNEL_DELETE, listed=snapshot.channels)
+    known = visibility.known(channel_id)
+    if known is not None and known.presence is Presence.GONE:
+        return known, None
     if not visibility.may_probe(guild_id):
         return visibility.last(channel_id) or Finding(
             Presence.UNKNOWN, "it will be looked for at a later poll"
         ), None
     finding, channel = _probe(visit, snapshot, channel_id)
-    if finding.presence is not Presence.LISTED:
+    if finding.presence is Presence.GONE:
+        visibility.gone([channel_id], finding.detail)
+    elif finding.presence is not Presence.LISTED:
         visibility.undecided(channel_id, finding)
     return finding, channel
-
-
-def _take_in_deletions(visit: Visit, snapshot: GuildSnapshot) -> None:
-    """Record every channel that the audit log shows as deleted."""
-    try:
-        log = visit.client.audit_log(
-            snapshot.guild_id, action_type=Action.CHANNEL_DELETE, limit=100, options=visit.options()
-        )
-    except discord.Forbidden:
-        visit.snapshots.invalidate_member(snapshot.guild_id)
-        return
-    deleted = {str(entry.get("target_id")) for entry in entries_of(log)}
-    visit.connection.visibility.gone(deleted - set(snapshot.channels), "the audit log shows its deletion")
 
 
 def _probe(
@@ -139,6 +129,9 @@ def _probe(
     except discord.NotFound as error:
         if error.code == UNKNOWN_CHANNEL and is_administrator(snapshot):
             return _confirmed(visit, snapshot.guild_id, channel_id)
+        begun = deletions.begun_deletion(visit.mr)
+        if error.code == UNKNOWN_CHANNEL and begun is not None:
+            return after_delete(visit, snapshot.guild_id, channel_id, begun=begun, said=error.message)
         return Finding(Presence.UNKNOWN, f"Discord says: {error.message}"), None
     except discord.Forbidden as error:
         return Finding(Presence.HIDDEN, f"Discord says: {error.message}"), None

@@ -148,6 +148,10 @@ class Visit:
             text = text[:-1]
         return f"{reason} {text}".rstrip()
 
+    def begin_deletion(self, sight: str) -> None:
+        """Have it recorded on the object that a delete leaves now, and by what its thing can be seen."""
+        self._context.begin_deletion(sight)
+
     # The guild.
 
     def guild_id(self) -> str:

@@ -115,12 +115,7 @@ def _dump(opened: OpenAttempt) -> str:
 
 
 def _parse(text: str, *, fallback: datetime) -> OpenAttempt:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict):
-        record = {}
+    record = meta.parse_record(text)
     started = meta.from_rfc3339(str(record.get("started") or "")) or fallback
     misses, generation = record.get("misses"), record.get("generation")
     return OpenAttempt(

@@ -7,7 +7,7 @@ tested with a fake external and a kind without Kubernetes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -195,10 +195,19 @@ class External(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassContext:
-    """What one reconcile pass hands down: how urgent it is, and when it must be over (monotonic seconds)."""
+    """What one reconcile pass hands down.
+
+    Attributes:
+        priority: How urgent it is.
+        deadline: When it must be over (monotonic seconds).
+        begin_deletion: Records on the object that a delete of its external resource leaves now, and by what that could
+            be seen, in a word or two. To be called by ``delete``, after its guards, where absence alone proves nothing;
+            ``deletions.begun_deletion`` reads it. Raises where it cannot be recorded: then nothing may be deleted.
+    """
 
     priority: Priority
     deadline: float
+    begin_deletion: Callable[[str], None] = lambda _sight: None
 
 
 class Connector(Protocol):

@@ -7,6 +7,7 @@ Sources: crossplane-runtime `pkg/meta/meta.go`, `pkg/reconciler/managed/reconcil
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,13 +29,15 @@ RECONCILE_TRIGGER = "reconcile.crossplane.io/trigger"
 
 CREATE_ATTEMPT = "discord.crossplane.io/create-attempt"
 """JSON of the attempt to create that is not settled yet: `{"id", "started", "ended", "misses", "replaces"}`."""
+DELETE_ATTEMPT = "discord.crossplane.io/delete-attempt"
+"""JSON of the delete that is about to be sent, or was: `{"id", "uid", "started", "sight"}`."""
 ACKNOWLEDGED_BOT = "discord.crossplane.io/acknowledged-bot"
 """On a ProviderConfig: the id of the bot user whose writes are wanted. Set at the first connection."""
 
 RELEASE_HOLD = "discord.crossplane.io/release-hold"
 """On a Guild or a ProviderConfig: the id of the hold that is released, as the condition `Held` names it."""
 
-IGNORED_BY_PREDICATE = frozenset({CREATE_PENDING, CREATE_FAILED, CREATE_ATTEMPT})
+IGNORED_BY_PREDICATE = frozenset({CREATE_PENDING, CREATE_FAILED, CREATE_ATTEMPT, DELETE_ATTEMPT})
 """Changes of these alone do not enqueue: we make them ourselves in the middle of a pass, which requeues anyway."""
 
 LABEL_CONFIG = "crossplane.io/provider-config"
@@ -102,6 +105,15 @@ def with_finalizer(obj: Mapping[str, Any], finalizer: str, *, present: bool) -> 
     else:
         out["metadata"].pop("finalizers", None)
     return out
+
+
+def parse_record(text: str) -> dict[str, Any]:
+    """Return what an annotation of ours holds as JSON; nothing for anything that is no record: people edit them."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def to_rfc3339(instant: datetime) -> str:

@@ -17,7 +17,7 @@ import structlog
 from provider_discord.kube.errors import Conflict, KubeError, NotFound, Unreachable
 from provider_discord.kube.resource import Obj
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed import attempts, conditions, meta, pauses, results
+from provider_discord.managed import attempts, conditions, deletions, meta, pauses, results
 from provider_discord.managed.claims import DISOWNING, Claim
 from provider_discord.managed.conditions import Condition
 from provider_discord.managed.errors import Blocked, NotPublished
@@ -45,7 +45,9 @@ class Pass:
         self.generation = mr.generation
         """The one that this pass works from, whatever is read anew meanwhile."""
         self.context = PassContext(
-            priority=priority, deadline=tools.now() + tools.timings.pass_deadline_seconds
+            priority=priority,
+            deadline=tools.now() + tools.timings.pass_deadline_seconds,
+            begin_deletion=self.begin_deletion,
         )
         self.external: External | None = None
         self.observation: Observation | None = None
@@ -213,6 +215,22 @@ class Pass:
         )
         if held != stored:
             raise Conflict(status=409, reason="Conflict", message="the cache is behind the API server")
+
+    def begin_deletion(self, sight: str) -> None:
+        """Record that a delete of the external resource leaves now.
+
+        Args:
+            sight: By what it can be seen, in the kind's own words.
+
+        Raises:
+            Conflict: somebody else has changed the object.
+            KubeError: the API server refused or did not answer.
+            LeadershipLost: this process may not write any more.
+        """
+        self.tools.checkpoint("delete.before-pending")
+        self.persist(deletions.begun(self.mr, sight=sight, at=self.tools.wall()))
+        self.tools.checkpoint("delete.pending")
+        self.check_leading()
 
     def report(self) -> None:
         """Write the status if it differs from what the object has.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from provider_discord.managed import conditions, meta, results
-from provider_discord.managed.external import FieldDiff
+from provider_discord.kube.errors import KubeError
+from provider_discord.managed import conditions, deletions, meta, results
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import Change, FieldDiff
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.results import Result
 
@@ -24,21 +26,22 @@ def deletion(p: Pass) -> Result | None:
     if finalizers and meta.FINALIZER not in finalizers:
         return results.forget()  # Our part is done, or never began.
     if not p.observed.exists:
+        if deletions.begun_deletion(p.mr) is not None and p.mr.uid not in p.tools.memory.deleted:
+            # Its answer was lost, or the process that waited for it.
+            _deleted(p, f"external resource {p.mr.external_name}, whose deletion was begun, is gone")
         return p.finish_deletion()
     p.set(conditions.deleting())
     p.check_latest()
     p.check_write()
     p.tools.checkpoint("delete.before")
-    change = p.connected.delete(p.mr, p.observed)
+    change = _delete(p)
     p.tools.checkpoint("delete.sent")
     if not change.wrote:
         message = f"external resource {p.mr.external_name} was left as it is"
         p.tools.announcer.normal(p.mr.obj, "ReleasedExternalResource", message)
         return p.finish_deletion()
     p.tools.announcer.well(p.mr.uid)
-    message = f"deleted external resource {p.mr.external_name}"
-    p.tools.announcer.normal(p.mr.obj, "DeletedExternalResource", message)
-    p.log.info("deleted", external_name=p.mr.external_name)
+    _deleted(p, f"deleted external resource {p.mr.external_name}")
     p.tools.memory.make_room(p.parent, now=p.tools.now())
     p.set(conditions.reconcile_success())
     p.report()
@@ -46,6 +49,23 @@ def deletion(p: Pass) -> Result | None:
     again = p.tools.memory.deleted.get(p.mr.uid, False)
     p.tools.memory.deleted[p.mr.uid] = True
     return results.requeue(anew=not again)
+
+
+def _delete(p: Pass) -> Change:
+    try:
+        return p.connected.delete(p.mr, p.observed)
+    except Blocked:
+        # Nothing was deleted, nor will be for a while: should it go out of sight by then, that proves nothing.
+        try:
+            p.persist_critical(deletions.withdrawn())
+        except KubeError as cause:
+            p.log.warning("could not withdraw the record of a delete that was refused", cause=str(cause))
+        raise
+
+
+def _deleted(p: Pass, message: str) -> None:
+    p.tools.announcer.normal(p.mr.obj, "DeletedExternalResource", message)
+    p.log.info("deleted", external_name=p.mr.external_name)
 
 
 def up_to_date(p: Pass) -> Result | None:

@@ -39,6 +39,8 @@ CHECKPOINTS = (
     "update.sent",
     "update.persisted",
     "delete.before",
+    "delete.before-pending",
+    "delete.pending",
     "delete.sent",
     "delete.before-finalizer",
     "delete.finalizer-removed",

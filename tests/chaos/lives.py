@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from provider_discord.kube.resource import Key, Obj
 from provider_discord.managed import meta
 from provider_discord.simulator.act import Action
+from provider_discord.simulator.behaviour import HiddenGet
+from tests.chaos.faults import Fault
 from tests.chaos.points import ORDINARY, OWN, PointWorld
-from tests.chaos.sides import Mishap, Trouble
+from tests.chaos.sides import Mishap
 
 KEY: Final = Key("team", "thing")
 NAMES: Final = {"Channel": "general", "Role": "Helpers"}
@@ -57,6 +58,8 @@ POINTS: Final = {
     ),
     Phase.DELETE: (
         "delete.before",
+        "delete.before-pending",
+        "delete.pending",
         "in flight: DELETE",
         "delete.sent",
         "delete.before-finalizer",
@@ -64,92 +67,6 @@ POINTS: Final = {
     ),
 }
 """Where the process dies in each phase: the labels of `Tools.checkpoint`, and while a request is on its way."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What goes wrong beside the death.
-
-    Attributes:
-        name: In words.
-        group: Where it comes from.
-        mishaps: What becomes of requests to Discord.
-        after: The same, from each death on.
-        trouble: What becomes of writes to the API server, in each phase.
-        meanwhile: What people do between the death and the next run.
-        away: The API server is away for so long after the death.
-        deaths: How often the process dies at its point.
-        pause: How long it takes until the next run.
-        lag: How late the audit log is.
-        blind: The bot may not read the audit log.
-        adoption: What the ProviderConfig says.
-    """
-
-    name: str
-    group: str = "nothing"
-    mishaps: tuple[Mishap, ...] = ()
-    after: tuple[Mishap, ...] = ()
-    trouble: tuple[Trouble, ...] = ()
-    meanwhile: str = ""
-    away: float = 0.0
-    deaths: int = 1
-    pause: float = 0.0
-    lag: float = 0.0
-    blind: bool = False
-    adoption: str = "CreateNew"
-
-
-def _faults() -> Iterator[Fault]:
-    yield Fault(name="nothing")
-    answers: dict[str, tuple[tuple[int | str, str | float], ...]] = {
-        "POST": (
-            (500, "done"),
-            (502, "lost"),
-            (504, 10.0),
-            ("drop", "done"),
-            ("drop", "lost"),
-            ("timeout", "done"),
-            ("timeout", 28.0),
-            ("garbage", "done"),
-            ("rate-limit", "lost"),
-        ),
-        "PATCH": ((502, "done"), ("drop", "lost"), ("timeout", 10.0), ("rate-limit", "lost")),
-        "DELETE": ((500, "done"), ("drop", "lost"), ("timeout", 10.0)),
-    }
-    for method, given in answers.items():
-        for answer, commits in given:
-            done = commits if isinstance(commits, str) else f"done {commits:.0f} s later"
-            mishap = Mishap(method=method, answer=answer, commits=commits)
-            yield Fault(name=f"{method}: {answer}, {done}", group="Discord", mishaps=(mishap,))
-    unanswered, lost = Mishap(method="POST"), Mishap(method="POST", commits="lost")
-    yield Fault(name="POST: drop, lost, then drop, done", group="Discord", mishaps=(lost, unanswered))
-    fails = Mishap(method="GET", answer=500, commits="lost", times=8)
-    yield Fault(name="GET: 500", group="Discord", after=(fails,))
-    yield Fault(name="log 5 s late", group="audit log", lag=5.0)
-    yield Fault(name="log 100 s late", group="audit log", lag=100.0)
-    fails = Mishap(part="/audit-logs", answer=500, commits="lost", times=9)
-    yield Fault(name="log fails", group="audit log", mishaps=(unanswered, fails))
-    yield Fault(name="log forbidden", group="audit log", blind=True)
-    for of in ("finalizer", "intent", "outcome", "status", "let go"):
-        for how, times in (("conflict", 1), ("refused", 1), ("away", 6), ("lost", 1)):
-            trouble = (Trouble(of=of, how=how, times=times),)
-            yield Fault(name=f"{of}: {how}", group="API server", trouble=trouble)
-    for how in ("conflict", "away"):
-        # Only a create without an answer leaves a record of it.
-        trouble = (Trouble(of="record", how=how, times=6),)
-        yield Fault(name=f"record: {how}", group="API server", trouble=trouble, mishaps=(lost,))
-    yield Fault(name="away 20 s", group="API server", away=20.0)
-    for doing in ("edit", "rename", "delete", "make its like", "remove", "change by hand", "rename by hand"):
-        yield Fault(name=doing, group="people", meanwhile=doing)
-    yield Fault(name="make its like, Refuse", group="people", meanwhile="make its like", adoption="Refuse")
-    for doing in ("rename by hand", "remove"):
-        yield Fault(name=f"{doing}, log forbidden", group="people", meanwhile=doing, blind=True)
-    yield Fault(name="rename by hand, log 100 s late", group="people", meanwhile="rename by hand", lag=100.0)
-    yield Fault(name="10 min later", group="people", pause=600.0)
-    yield Fault(name="thrice", group="people", deaths=3)
-
-
-FAULTS: Final = tuple(_faults())
 
 
 class Life:
@@ -173,6 +90,7 @@ class Life:
             permissions=ORDINARY if fault.blind else None,
             adoption="ByName" if self.adopts else fault.adoption,
             audit_lag_seconds=fault.lag,
+            hidden_get=fault.hidden_get,
         )
         self.wanted = self._manifest()
         self._edits = 0
@@ -186,6 +104,8 @@ class Life:
         # What stands there is older than the object.
         world.clock.seconds += 60.0
         self.like: set[str] = set()
+        self.hidden: set[str] = set()
+        """Ours, that people have hidden from the bot since it began to delete them."""
         self.foreign = self._standing_foreign()
         world.wire.mishaps += [*self._prelude(), *fault.mishaps]
         world.die = self._dies
@@ -269,6 +189,13 @@ class Life:
                     self._remove(thing)
             case "change by hand":
                 self._change_by_hand()
+            case "hide" if self.phase is Phase.DELETE and self.kind == "Channel":
+                self.hidden = self._ours()
+                for thing in self.hidden:
+                    world.people.hide_channel(thing)
+            case "give a role" if self.phase is Phase.DELETE:
+                role = world.people.create_role({"name": "muted"})
+                world.people.grant(world.bot_id, role["id"])
             case "rename by hand":
                 for thing in self._ours():
                     self._edit_by_hand(thing, {"name": "renamed"})
@@ -337,7 +264,10 @@ class Life:
         self.world.run(ONE_POLL)
         if self._obj() is not None:
             self._complain("stuck", f"it does not go: {self._told()}")
-        self._judge(of_ours=set())
+        # What Discord denies as it denies what is gone may be let go, unmanaged, and is never anything worse.
+        left = self.hidden if self.fault.hidden_get is HiddenGet.NOT_FOUND else set()
+        self.counts[self.phase]["left hidden"] += len(left & self._ours())
+        self._judge(of_ours=left)
 
     def _judge(self, *, of_ours: set[str]) -> None:
         more = self._ours() - of_ours
@@ -373,9 +303,17 @@ class Life:
             ours = self._ours()
             name, value = (meta.EXTERNAL_NAME, ours.pop()) if ours else (meta.CREATE_PENDING, None)
             world.suppressed(lambda: self._annotate({name: value}))
+        elif self.hidden and ("is not listed" in said or "is hidden" in said):
+            self.counts[self.phase]["halts"] += 1
+            for thing in self.hidden & self._ours():
+                world.people.delete_overwrite(thing, "everyone")
+            self.hidden.clear()
+            world.suppressed(lambda: self._annotate({meta.RECONCILE_TRIGGER: "seen again"}))
         elif self.fault.blind and ("is not listed" in said or (self.adopts and "never had it" in said)):
             # What was adopted and went before the status showed it is on no record.
             self.counts[self.phase]["halts"] += 1
+            if self._external_name() in self._deleted_by_the_bot() and self.fault.meanwhile != "give a role":
+                self._complain("needless halts", said)
             world.suppressed(self._let_go)
 
     def _annotate(self, changes: Mapping[str, str | None]) -> None:
@@ -415,6 +353,14 @@ class Life:
         if self.adopts and self._external_name() not in self.like:
             made.add(self._external_name())
         return made & self._things().keys()
+
+    def _deleted_by_the_bot(self) -> set[str]:
+        return {
+            entry["target_id"]
+            for entry in self.world.guild.audit_log
+            if entry["action_type"] in {Action.ROLE_DELETE, Action.CHANNEL_DELETE}
+            and entry["user_id"] == self.world.bot_id
+        }
 
     def _standing_foreign(self) -> str:
         guild = self.world.guild

@@ -44,7 +44,7 @@ from provider_discord.managed.timings import ManagedTimings
 from provider_discord.managed.tools import Tools
 from provider_discord.managed.usage import Usages
 from provider_discord.simulator import DEFAULT_TOKEN, SimulatorConfig, seeding
-from provider_discord.simulator.behaviour import Behaviour
+from provider_discord.simulator.behaviour import Behaviour, HiddenGet
 from provider_discord.simulator.people import People
 from provider_discord.simulator.permissions import Permission, parse
 from provider_discord.simulator.state import Guild
@@ -195,6 +195,8 @@ class PointWorld:
         permissions: the bot's; None: all.
         adoption: ``spec.adoption`` of the ProviderConfig.
         features: the guild's.
+        audit_lag_seconds: how late the audit log is.
+        hidden_get: what Discord says of a hidden channel.
     """
 
     def __init__(
@@ -204,6 +206,7 @@ class PointWorld:
         adoption: str = "",
         features: tuple[str, ...] = (),
         audit_lag_seconds: float = 0.0,
+        hidden_get: HiddenGet = HiddenGet.FORBIDDEN,
     ) -> None:
         self.clock = Clock()
         self.random = random.Random(1)  # noqa: S311 - reproducible jitter
@@ -219,7 +222,7 @@ class PointWorld:
         """Called between a death and the next run."""
         self.deaths = 0
         self.api = Cluster(self.clock, self.touch)
-        behaviour = Behaviour(audit_log_lag_seconds=audit_lag_seconds)
+        behaviour = Behaviour(audit_log_lag_seconds=audit_lag_seconds, hidden_get=hidden_get)
         self.discord = Discord(behaviour, wall=self.clock.wall)
         bits = int(Permission.ADMINISTRATOR) if permissions is None else parse(list(permissions))
         seeding.seed(self.discord, SimulatorConfig(bot_permissions=bits, features=features))

@@ -55,7 +55,7 @@ class Trouble:
     """What becomes of a write to the API server.
 
     Attributes:
-        of: Which write: "finalizer", "intent", "record", "outcome", "memory", "status", "let go"; "" any.
+        of: Which write: "finalizer", "intent", "record", "outcome", "deletion", "memory", "status", "let go"; "" any.
         how: "conflict" (somebody else was faster), "refused" (a 500), "away" (not carried out, no answer) or "lost"
             (carried out, no answer).
         times: How many it hits.
@@ -147,6 +147,8 @@ def _what(stored: Obj | None, obj: Obj) -> str:
         return "outcome"
     if finalizers:
         return "finalizer" if finalizers > 0 else "let go"
+    if before.get(meta.DELETE_ATTEMPT) != after.get(meta.DELETE_ATTEMPT):
+        return "deletion"
     if before.get(meta.CREATE_ATTEMPT) == after.get(meta.CREATE_ATTEMPT):
         return "memory"
     return "intent" if meta.CREATE_ATTEMPT not in before else "record"

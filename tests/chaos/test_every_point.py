@@ -22,12 +22,16 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from provider_discord.managed import attempts, steps_create
+from provider_discord.managed import attempts, deletions, steps_create
 from provider_discord.managed.external import Resolution, Verdict
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.results import Result
 from provider_discord.managed.tools import CHECKPOINTS
-from tests.chaos.lives import FAULTS, NOWHERE, POINTS, Fault, Life, Phase
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.lives import NOWHERE, POINTS, Life, Phase
+
+ONLY_CHANNELS: Final = frozenset({"update.persisted", "delete.before-pending", "delete.pending"})
+"""Where a Role never comes to: only forum tags are remembered after an update, and a role that is missing is gone."""
 
 
 def _cases() -> Iterator[Any]:
@@ -40,23 +44,35 @@ def _cases() -> Iterator[Any]:
             points = {Phase.MAKE: point}
             # So many of them live on that each point of the other phases meets the fault, another one's with each fault.
             further = (row - column) % len(deadly)
-            if further < len(changing):
-                points |= {Phase.CHANGE: changing[further], Phase.DELETE: deleting[further % len(deleting)]}
+            if further < max(len(changing), len(deleting)):
+                points |= {
+                    Phase.CHANGE: changing[further % len(changing)],
+                    Phase.DELETE: deleting[further % len(deleting)],
+                }
             yield _case(points, fault, number=row + column)
-            if fault.blind and fault.meanwhile and "update.persisted" not in points.values():
+            if fault.blind and fault.meanwhile and ONLY_CHANNELS.isdisjoint(points.values()):
                 # Channels and roles are looked for in different ways.
                 yield _case(points, fault, number=row + column + 1, suffix=" (2)")
 
 
 def _case(points: Mapping[Phase, str], fault: Fault, *, number: int, suffix: str = "") -> Any:
-    # Only a channel with tags has something to remember of an update.
-    kind = "Role" if number % 2 and "update.persisted" not in points.values() else "Channel"
+    kind = "Role" if number % 2 and ONLY_CHANNELS.isdisjoint(points.values()) else "Channel"
     died_at = ",".join(dict.fromkeys(points.values()))
     return pytest.param(points, fault, kind, id=f"{died_at}-{fault.name}{suffix}")
 
 
 CASES: Final = tuple(_cases())
-COLUMNS: Final = ("duplicates", "lost", "stuck", "foreign", "needless halts", "zombies", "halts", "refusals")
+COLUMNS: Final = (
+    "duplicates",
+    "lost",
+    "stuck",
+    "foreign",
+    "needless halts",
+    "zombies",
+    "halts",
+    "left hidden",
+    "refusals",
+)
 TALLY: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 """What has been counted so far, by point and group of faults."""
 
@@ -176,6 +192,22 @@ class TestTheHarness:
                 found += life.counts[Phase.MAKE]["duplicates"]
         _print(request, "", f"a careless provider makes {found} duplicates in {cases} cases")
         assert found > 0
+
+    def test_a_provider_that_forgets_its_deletes_is_found_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that can tell what it has deleted from what is hidden by the audit log alone."""
+        monkeypatch.setattr(deletions, "begun_deletion", lambda _mr: None)
+        found = set()
+        for fault in (fault for fault in FAULTS if fault.blind and not fault.meanwhile):
+            for point in ("nowhere", "in flight: DELETE", "delete.sent"):
+                life = Life({Phase.MAKE: NOWHERE[0], Phase.DELETE: point}, fault, kind="Channel")
+                life.run()
+                if life.counts[Phase.DELETE]["needless halts"]:
+                    found.add((point, fault.name))
+        assert found >= {
+            ("in flight: DELETE", "log forbidden"),
+            ("delete.sent", "log forbidden"),
+            ("nowhere", "DELETE: never an answer, log forbidden"),
+        }
 
     def test_a_death_that_is_caught_is_seen(self, monkeypatch: pytest.MonkeyPatch) -> None:
         persist = Pass.persist_critical

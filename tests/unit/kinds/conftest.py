@@ -26,6 +26,7 @@ from provider_discord.kube.errors import NotFound
 from provider_discord.kube.resource import Key, Obj, Resource
 from provider_discord.kube.store import Store
 from provider_discord.kube.workqueue import Priority
+from provider_discord.managed import deletions
 from provider_discord.managed.claims import Claim, Claims
 from provider_discord.managed.errors import AmbiguousCreate
 from provider_discord.managed.external import Attempt, Change, External, Observation, PassContext, Resolution
@@ -106,7 +107,11 @@ class Thing:
         return self
 
     def connect(self, priority: Priority = Priority.CHANGE) -> External:
-        context = PassContext(priority=priority, deadline=self.world.now() + 30)
+        context = PassContext(
+            priority=priority,
+            deadline=self.world.now() + 30,
+            begin_deletion=self._begin_deletion,
+        )
         return self.world.kinds[self.resource].connector.connect(self.mr, self.world.session, context)
 
     def observe(self, priority: Priority = Priority.CHANGE) -> Observation:
@@ -154,6 +159,9 @@ class Thing:
                 return outcome
         message = f"{self.obj['metadata']['name']} does not settle: {outcome}"
         raise AssertionError(message)
+
+    def _begin_deletion(self, sight: str) -> None:
+        self.annotate(deletions.begun(self.mr, sight=sight, at=self.world.wall()))
 
     def _take(self, observation: Observation) -> None:
         if observation.at_provider is not None:
@@ -303,6 +311,7 @@ class World:
             user_agent="DiscordBot (https://example.invalid, 0)",
             now=time.monotonic,
             wall=self.wall,
+            timings=DiscordTimings(retry_initial_seconds=0.0),
         )
 
 

@@ -235,6 +235,10 @@ class Cloud:
     update_error: Exception | None = None
     create_error: ManagedError | None = None
     delete_error: ManagedError | None = None
+    """Before a delete is sent."""
+    refuses_deletes: Exception | None = None
+    """Once it was sent."""
+    sight: str = "clear"
     ignores_updates: bool = False
     delete_stays: bool = False
     delete_wrote: bool = True
@@ -368,6 +372,9 @@ class CloudExternal:
             raise Blocked(msg, reason="DeletionGuarded")
         if not cloud.delete_wrote:
             return Written(wrote=False)
+        self.context.begin_deletion(cloud.sight)
+        if cloud.refuses_deletes is not None:
+            raise cloud.refuses_deletes
         if not cloud.delete_stays:
             del cloud.objects[mr.external_name]
         return Written(wrote=True)

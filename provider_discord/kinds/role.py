@@ -27,7 +27,8 @@ from provider_discord.kinds.caution import (
     with_fights,
 )
 from provider_discord.kinds.creation import Evidence, decide
-from provider_discord.kinds.evidence import creations_of, entries_back_to, unaccounted_for
+from provider_discord.kinds.deletion_log import take_in_deletions
+from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.missing import was_there
 from provider_discord.kinds.outcomes import UNKNOWN_ROLE, translated
@@ -260,12 +261,10 @@ class RoleExternal:
     def _was_deleted(self, snapshot: GuildSnapshot, role_id: str) -> bool:
         """Tell whether the audit log shows the role's deletion."""
         visibility = self._visit.connection.visibility
-        if visibility.known(role_id) is None and visibility.may_read(f"deleted roles of {snapshot.guild_id}"):
-            entries = entries_back_to(self._visit, snapshot, action=Action.ROLE_DELETE, oldest=int(role_id))
-            deleted = {
-                str(entry.get("target_id")) for entry in (entries.found if entries is not None else ())
-            }
-            visibility.gone(deleted - set(snapshot.roles), "the audit log shows its deletion")
+        if visibility.known(role_id) is None:
+            take_in_deletions(
+                self._visit, snapshot, role_id, action=Action.ROLE_DELETE, listed=snapshot.roles
+            )
         return visibility.known(role_id) is not None
 
     def _plan(

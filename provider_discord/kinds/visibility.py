@@ -5,9 +5,9 @@ gone only when the audit log shows its deletion, or when a GET of it answers 404
 from which nothing is hidden, and it is known to have been there: an id with a wrong digit is answered alike.
 Everything else is *hidden or gone*: nobody may create or delete on its account.
 
-Looking costs an audit log page and a GET, and a GET of a hidden channel may count as an invalid request. So a
-guild is looked into once in a poll interval: the audit log settles every deletion at once, and one channel is
-probed. Ids are never used again, so "gone" holds for ever; anything else is looked at again at a later poll.
+Looking costs some of the audit log and a GET, and a GET of a hidden channel may count as an invalid request. So a
+guild is looked into once in a poll interval: the audit log settles all deletions together (``deletion_log``), and one
+channel is probed. Ids are never used again, so "gone" holds for ever; anything else is looked at again at a later poll.
 """
 
 from __future__ import annotations
@@ -43,6 +43,21 @@ class Finding:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What has been read of an audit log without a gap.
+
+    Attributes:
+        bottom: The id down to which.
+        newest: The newest entry that was there.
+        settled: The id before which no entry could turn up late any more.
+    """
+
+    bottom: int
+    newest: int
+    settled: int
+
+
 class Visibility:
     """Verdicts on channels and the turns in which guilds are looked into, for one token. Sans I/O, thread-safe."""
 
@@ -54,6 +69,7 @@ class Visibility:
         self._undecided: OrderedDict[str, tuple[float, Finding]] = OrderedDict()
         self._read: dict[str, float] = {}
         self._probed: dict[str, float] = {}
+        self._spans: dict[str, Span] = {}
 
     def known(self, channel_id: str) -> Finding | None:
         """Return the verdict that still holds; None: look."""
@@ -74,6 +90,16 @@ class Visibility:
     def may_read(self, what: str) -> bool:
         """Take the turn to read something of a guild (its audit log); False: it was read in this period."""
         return self._take(self._read, what)
+
+    def deletions_read(self, what: str) -> Span | None:
+        """Return what has been read of a guild's audit log entries of one type."""
+        with self._lock:
+            return self._spans.get(what)
+
+    def read_deletions(self, what: str, span: Span) -> None:
+        """Note what has been read of them by now."""
+        with self._lock:
+            self._spans[what] = span
 
     def may_probe(self, guild_id: str) -> bool:
         """Take the guild's turn to GET one channel; False: it had one in this period."""

@@ -251,7 +251,7 @@ def test_a_deletion_that_is_seen_only_when_it_is_another_objects_turn_is_seen_la
 def test_a_deletion_that_the_audit_log_shows_late_is_still_seen(world: World) -> None:
     there = world.discord.create_channel({"name": "general", "type": 0})
     world.discord.delete_channel("general")
-    world.session.connection.visibility.may_read(f"deleted channels of {world.guild_id}")
+    world.session.connection.visibility.may_read(f"{Action.CHANNEL_DELETE.name} of {world.guild_id}")
     thing = world.channel("general", external_name=there["id"])
     with pytest.raises(Blocked) as refused:
         thing.reconcile()

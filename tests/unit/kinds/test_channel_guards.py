@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from provider_discord.kinds.audit_log import Action
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import Blocked, Waiting
 from provider_discord.managed.external import Attempt, Change, Observation

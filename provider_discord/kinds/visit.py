@@ -270,6 +270,17 @@ class Visit:
         if self.connection.visibility.may_read(f"member in {guild_id}"):
             self.snapshots.invalidate_member(guild_id)
 
+    def lacking(self, guild_id: str, missing: str, *, field: str | None = None) -> Blocked:
+        """Return the refusal of a write that the bot lacks a permission or the rank for.
+
+        Args:
+            guild_id: The guild.
+            missing: What is missing and how to give it, see ``foresight``.
+            field: The field of the manifest that asks for the write, if it is one.
+        """
+        self.doubt_member(guild_id)
+        return Blocked(self.with_way_out(missing), reason="MissingPermission", field=field)
+
     # The object.
 
     def parse(
@@ -302,7 +313,7 @@ class Visit:
             self.connection.made.drop(external_name, maker)
         # Who may not write owns nothing: what it looks at is still a stranger's.
         return any(
-            claim.writes and claim.key != self.mr.key
+            (claim.writes or claim.lost) and claim.key != self.mr.key
             for claim in self.equipment.claims.claimants(self.mr.kind, external_name)
         )
 

@@ -6,6 +6,10 @@ write and delete nothing and say so. Objects that only observe neither own nor a
 ProviderConfig does not serve, or whose external name turned out to be none of theirs: a manifest that can do nothing
 must not hold up one that can.
 
+An object that *had* the name, and whose ProviderConfig was narrowed since, is another matter. It owns nothing any more,
+but the name does not go to the next in line by itself: a slip in a ProviderConfig would have another manifest written
+over a channel, and its deletion would delete it. Somebody has to let the older object go.
+
 The table is fed from the watch, and at once by the reconciler when it adopts or creates, so that two workers
 cannot take the same thing between a write and its echo.
 """
@@ -31,7 +35,9 @@ class Claim:
     uid: str
     created_at: datetime
     writes: bool = True
-    """False: the object only observes."""
+    """False: the object only observes, or may not have the name."""
+    lost: bool = False
+    """It had the name by right and has lost the right: it writes nothing, and while it is there no younger one does."""
 
     @property
     def seniority(self) -> tuple[datetime, str]:
@@ -57,14 +63,14 @@ class Claims:
         return self._version
 
     def register(self, external_name: str, claim: Claim) -> Claim:
-        """Record the claim (an object has one at a time) and return the claim that owns the name now."""
+        """Record the claim (an object has one at a time) and return the claim that the name belongs to now."""
         with self._lock:
             before = self._claims.get((claim.kind, external_name), {}).get(claim.key)
             self._remove(claim.kind, claim.key)
             self._version += before != claim
             self._claims.setdefault((claim.kind, external_name), {})[claim.key] = claim
             self._names[(claim.kind, claim.key)] = external_name
-            return self._owner(claim.kind, external_name) or claim
+            return self._holder(claim.kind, external_name) or claim
 
     def release(self, kind: str, key: Key) -> tuple[str, list[Claim]]:
         """Forget an object's claim; return the name that it had ("": none) and who else claims it."""
@@ -74,9 +80,10 @@ class Claims:
             return name, list(self._claims.get((kind, name), {}).values())
 
     def owner(self, kind: str, external_name: str) -> Claim | None:
-        """Return who owns the name; None: nobody that writes claims it."""
+        """Return who owns the name; None: nobody that writes claims it, or who did has lost the right to it."""
         with self._lock:
-            return self._owner(kind, external_name)
+            holder = self._holder(kind, external_name)
+        return holder if holder is not None and holder.writes else None
 
     def claimed(self, kind: str, external_name: str) -> bool:
         """Tell whether any object claims the name, observers included."""
@@ -93,9 +100,11 @@ class Claims:
         with self._lock:
             return self._names.get((kind, key))
 
-    def _owner(self, kind: str, external_name: str) -> Claim | None:
-        writers = [claim for claim in self._claims.get((kind, external_name), {}).values() if claim.writes]
-        return min(writers, key=lambda claim: claim.seniority, default=None)
+    def _holder(self, kind: str, external_name: str) -> Claim | None:
+        claims = self._claims.get((kind, external_name), {}).values()
+        return min(
+            (one for one in claims if one.writes or one.lost), key=lambda claim: claim.seniority, default=None
+        )
 
     def _remove(self, kind: str, key: Key) -> str:
         name = self._names.pop((kind, key), None)

@@ -375,8 +375,12 @@ class Pass:
 
 def in_use(external_name: str, owner: Claim) -> Blocked:
     """Return the refusal for an external name that an older object owns."""
+    why = "which is older"
+    remedy = "delete one of the two, or correct its annotation crossplane.io/external-name"
+    if owner.lost:
+        why = "which is older, but may not use it with its ProviderConfig any more"
+        remedy = "to hand it over, set spec.managementPolicies of the older one to [Observe]; then it may be deleted, too"
     return Blocked(
-        f"external name {external_name} belongs to {owner}, which is older: this object writes and deletes nothing; "
-        "delete one of the two, or correct its annotation crossplane.io/external-name",
+        f"external name {external_name} belongs to {owner}, {why}: this object writes and deletes nothing; {remedy}",
         reason="ExternalNameInUse",
     )

@@ -164,6 +164,11 @@ class ManagedResource:
         return dict(self.status.get("atProvider") or {})
 
     @property
+    def seen(self) -> bool:
+        """Its own pass has seen what it names: only then is it known that its config lets it reach that."""
+        return self.external_name is not None and self.at_provider.get("id") == self.external_name
+
+    @property
     def config_name(self) -> str:
         """The name of its ProviderConfig."""
         return config_name_of(self.obj)

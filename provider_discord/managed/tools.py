@@ -173,13 +173,15 @@ class Tools:
     def claim_of(self, mr: ManagedResource) -> Claim:
         """Return the claim that an object makes on its external name."""
         writes = mr.policies.writes or mr.policies.paused
+        # Who may not have it owns nothing, or a namespace without rights could hold up another one.
+        may = self.configs.serves(mr) and mr.uid not in self.memory.disowned
         return Claim(
             kind=mr.kind,
             key=mr.key,
             uid=mr.uid,
             created_at=mr.created_at,
-            # Who may not have it owns nothing, or a namespace without rights could hold up another one.
-            writes=writes and self.configs.serves(mr) and mr.uid not in self.memory.disowned,
+            writes=writes and may,
+            lost=writes and not may and mr.seen,
         )
 
     def poll_seconds(self, mr: ManagedResource, priority: Priority) -> float:

@@ -37,6 +37,17 @@ def test_an_older_object_without_the_right_to_a_channel_does_not_block_its_right
         system.discord.edit_channel(hall["id"], {"topic": "by hand"})
         system.until(lambda: system.discord.channel(hall["id"])["topic"] == "ours", "it to be put back")
         system.until_synced_false("Channel", "older", "is not among spec.allowedGuilds")
+
+        # Its right comes, and goes again: who had the name by right hands it to nobody by that.
+        of_config = narrow["metadata"]["name"]
+        system.patch("ProviderConfig", of_config, {"spec": {"allowedGuilds": [guild_id]}})
+        system.until(lambda: system.discord.channel(hall["id"])["topic"] == "theirs", "the older to own it")
+        system.until_synced_false("Channel", "younger", "belongs to Channel .*/older, which is older")
+        system.patch("ProviderConfig", of_config, {"spec": {"allowedGuilds": ["111111111111111111"]}})
+        system.until_synced_false("Channel", "older", "is not among spec.allowedGuilds")
+        system.reconcile(ours)
+        system.until_synced_false("Channel", "younger", "may not use it with its ProviderConfig any more")
+        assert system.discord.channel(hall["id"])["topic"] == "theirs"
     finally:
         path = f"{system.path('ProviderConfig')}/{narrow['metadata']['name']}"
         system.control_plane.request(

@@ -10,7 +10,7 @@ from provider_discord.kube.resource import Key
 from provider_discord.managed import meta
 from provider_discord.managed.claims import Claim, Claims
 from provider_discord.managed.errors import Blocked
-from tests.unit.managed.managed_world import BEGINNING, SETTLED, World
+from tests.unit.managed.managed_world import BEGINNING, CONFIGS, SETTLED, World
 
 
 def test_the_younger_writes_and_deletes_nothing_and_says_so(world: World) -> None:
@@ -98,6 +98,51 @@ def test_who_has_no_right_to_a_name_holds_up_nobody(world: World, reason: str) -
     assert world.states(older) == SETTLED
     assert "belongs to Thing ns/older" in world.message(younger)
     assert world.cloud.objects[id_].spec["size"] == 5
+
+
+@pytest.mark.parametrize("narrowed", ["allowedNamespaces", "allowedGuilds"])
+def test_who_loses_the_right_to_a_name_hands_it_to_nobody_by_that(world: World, narrowed: str) -> None:
+    """A slip in a ProviderConfig must not have another manifest written over a channel, or delete it."""
+    world.configure("narrow")
+    older = world.thing("older", namespace="theirs", size=1, spec={"providerConfigRef": {"name": "narrow"}})
+    world.run(5)
+    id_ = world.external_name(older)
+    younger = world.thing("younger", size=2, annotations={meta.EXTERNAL_NAME: id_})
+    third = world.thing("third", size=3, annotations={meta.EXTERNAL_NAME: id_})
+    world.run(5)
+
+    def narrow(*, back: bool = False) -> None:
+        if narrowed == "allowedGuilds":  # The kinds look at it in their observe.
+            refusal = Blocked("guild 1 is not among spec.allowedGuilds", reason="NotAllowed")
+            world.cloud.observe_errors.update({} if back else {"older": refusal})
+            if back:
+                world.cloud.observe_errors.clear()
+        else:
+            wanted = None if back else ["ns"]
+            world.edit(
+                Key("", "narrow"), lambda obj: obj["spec"].update(allowedNamespaces=wanted), resource=CONFIGS
+            )
+        world.set_annotation(older, meta.RECONCILE_TRIGGER, str(back))
+        world.run(130)
+
+    narrow()
+    assert world.condition(older, "Synced")["status"] == "False"
+    assert world.process.tools.claims.owner("Thing", id_) is None, "and without right it owns nothing"
+    assert "may not use it with its ProviderConfig any more" in world.message(younger)
+    world.restart()
+    world.run(130)
+    world.delete(third)
+    world.run(5)
+    assert world.obj(third) is None
+    assert world.cloud.objects[id_].spec["size"] == 1, "neither written nor deleted"
+
+    narrow(back=True)
+    assert world.states(older) == SETTLED
+    narrow()
+    world.edit(older, lambda obj: obj["spec"].update(managementPolicies=["Observe"]))
+    world.run(130)
+    assert world.states(younger) == SETTLED, "what the message says hands it over"
+    assert world.cloud.objects[id_].spec["size"] == 2
 
 
 def test_a_corrected_name_is_claimed_like_any_other(world: World) -> None:

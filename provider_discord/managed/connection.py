@@ -49,13 +49,13 @@ class ConnectionSecrets:
             else:
                 return True
         _check_owner(mr, secret, key)
-        if all((secret.get("data") or {}).get(field) == value for field, value in data.items()):
-            return False
         updated = copy.deepcopy(secret)
         updated["data"] = {**(secret.get("data") or {}), **data}
         owners = secret["metadata"].get("ownerReferences") or []
         if not any(owner.get("controller") for owner in owners):
             updated["metadata"]["ownerReferences"] = [*owners, mr.as_controller()]
+        if updated == secret:
+            return False
         self._access.replace(SECRETS, updated)
         return True
 

@@ -318,11 +318,14 @@ def test_14_details_that_cannot_be_published_are_told(world: World, case: Secret
     assert world.states(key) == SETTLED
 
 
-def test_14_a_connection_secret_that_nobody_controls_is_taken_over(world: World) -> None:
-    """As a backup restores it: its owner has another UID by now, or none."""
+@pytest.mark.parametrize("data", [{}, {"id": "Nw=="}, {"id": "OA=="}], ids=["empty", "the same", "old"])
+def test_14_a_connection_secret_that_nobody_controls_is_taken_over(
+    world: World, data: dict[str, str]
+) -> None:
+    """As a backup restores it: without its owner, who has another UID by now."""
     world.api.create(
         SECRETS,
-        {"metadata": {"namespace": "ns", "name": "out"}, "type": meta.CONNECTION_SECRET_TYPE, "data": {}},
+        {"metadata": {"namespace": "ns", "name": "out"}, "type": meta.CONNECTION_SECRET_TYPE, "data": data},
     )
     world.cloud.details = {"id": b"7"}
     key = world.thing(spec={"writeConnectionSecretToRef": {"name": "out"}})
@@ -331,6 +334,10 @@ def test_14_a_connection_secret_that_nobody_controls_is_taken_over(world: World)
     (owner,) = world.api.get(SECRETS, Key("ns", "out"))["metadata"]["ownerReferences"]
     assert owner["uid"] == (world.obj(key) or {})["metadata"]["uid"]
     assert owner["controller"] is True
+    assert world.api.get(SECRETS, Key("ns", "out"))["data"] == {"id": "Nw=="}
+    world.api.writes.clear()
+    world.run(130)
+    assert [write for write in world.api.writes if write[1] == "Secret"] == [], "nothing changes"
 
 
 # 15 Creating.

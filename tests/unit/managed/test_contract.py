@@ -125,6 +125,20 @@ ACTIONS = {"O": "Observe", "C": "Create", "U": "Update", "D": "Delete", "L": "La
         PolicyCase(
             "the trap: OL on an absent thing is not fine", "OL", False, False, {"observe"}, "ReconcileError"
         ),
+        PolicyCase(
+            "OUL is OU: nothing is late-initialised",
+            "OUL",
+            True,
+            True,
+            {"observe", "update"},
+            "ReconcileSuccess",
+        ),
+        PolicyCase("OUL makes nothing either", "OUL", False, False, {"observe"}, "ReconcileError"),
+        PolicyCase("OCU puts back", "OCU", True, True, {"observe", "update"}, "ReconcileSuccess"),
+        PolicyCase("OCUL puts back", "OCUL", True, True, {"observe", "update"}, "ReconcileSuccess"),
+        PolicyCase("OCUL makes it", "OCUL", False, False, {"observe", "create"}, "ReconcileSuccess"),
+        PolicyCase("OCUD puts back", "OCUD", True, True, {"observe", "update"}, "ReconcileSuccess"),
+        PolicyCase("OCUD makes it", "OCUD", False, False, {"observe", "create"}, "ReconcileSuccess"),
         PolicyCase("Create makes it", "OC", False, False, {"observe", "create"}, "ReconcileSuccess"),
         PolicyCase("all five are everything", "OCUDL", True, True, {"observe", "update"}, "ReconcileSuccess"),
     ],

@@ -225,8 +225,15 @@ def test_usage_follows_the_object(world: World) -> None:
     usages = [o for o in world.api.objects.values() if o["kind"] == "ProviderConfigUsage"]
     (usage,) = usages
     assert usage["metadata"]["name"] == obj["metadata"]["uid"]
-    assert usage["providerConfigRef"]["name"] == "default"
-    assert usage["resourceRef"]["name"] == "a"
+    assert usage["metadata"]["namespace"] == "ns"
+    assert usage["metadata"]["labels"] == {
+        meta.LABEL_CONFIG: "default",
+        meta.LABEL_CONFIG_KIND: "ClusterProviderConfig",
+    }
+    (owner,) = usage["metadata"]["ownerReferences"]
+    assert (owner["uid"], owner["controller"]) == (obj["metadata"]["uid"], True)
+    assert usage["providerConfigRef"] == {"kind": "ClusterProviderConfig", "name": "default"}
+    assert usage["resourceRef"] == {"apiVersion": THINGS.api_version, "kind": "Thing", "name": "a"}
     world.run(40)
     world.delete(key)
     world.run(60)

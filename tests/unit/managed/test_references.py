@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from provider_discord.managed import meta
 from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, World
 
@@ -89,6 +91,63 @@ def test_an_optional_reference_is_left_out_until_it_is_there(world: World) -> No
     place = world.thing("here", resource=PLACES)
     world.run(5)
     assert place_of(world, key) == world.external_name(place, resource=PLACES)
+
+
+def test_always_lets_the_selector_win_over_the_name(world: World) -> None:
+    named = world.thing("named", resource=PLACES)
+    chosen = world.thing("chosen", resource=PLACES, labels={"tier": "top"})
+    labels = {"tier": "top"}
+    once = world.thing("once", placeIdRef={"name": "named"}, placeIdSelector={"matchLabels": labels})
+    always = world.thing(
+        "always",
+        placeIdRef={"name": "named"},
+        placeIdSelector={"matchLabels": labels, "policy": {"resolve": "Always"}},
+    )
+    world.run(5)
+    assert place_of(world, once) == world.external_name(named, resource=PLACES)
+    assert place_of(world, always) == world.external_name(chosen, resource=PLACES)
+
+
+def test_a_reference_by_name_may_go_to_another_namespace(world: World) -> None:
+    world.thing("here", resource=PLACES)
+    there = world.thing("here", resource=PLACES, namespace="other")
+    key = world.thing(placeIdRef={"name": "here", "namespace": "other"})
+    world.run(5)
+    assert place_of(world, key) == world.external_name(there, resource=PLACES)
+
+
+def test_a_target_without_an_external_name_is_waited_for(world: World) -> None:
+    place = world.thing("here", resource=PLACES, policies=["Observe"])
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    assert "placeIdRef names Place ns/here, which has no external name yet" in world.message(key)
+    assert ("create", "a") not in world.cloud.calls
+    id_ = world.cloud.make("Place", {"name": "here"})
+    world.set_annotation(place, meta.EXTERNAL_NAME, id_, resource=PLACES)
+    world.run(2)
+    assert place_of(world, key) == id_
+
+
+@pytest.mark.parametrize(
+    ("reason", "fields"),
+    [
+        ("not found", {"placeIdRef": {"name": "nowhere"}}),
+        ("found, and empty: it has no external name", {"placeIdRef": {"name": "unmade"}}),
+        ("no match", {"placeIdSelector": {"matchLabels": {"tier": "none"}}}),
+        ("a match, and empty", {"placeIdSelector": {"matchLabels": {"tier": "top"}}}),
+    ],
+)
+def test_optional_turns_what_cannot_be_resolved_into_nothing(
+    world: World, reason: str, fields: dict[str, dict[str, Any]]
+) -> None:
+    world.thing("unmade", resource=PLACES, policies=["Observe"], labels={"tier": "top"})
+    needed = world.thing("needed", **fields)
+    (field, given), *_ = fields.items()
+    key = world.thing(**{field: {**given, "policy": {"resolution": "Optional"}}})
+    world.run(5)
+    assert world.states(key) == SETTLED, reason
+    assert place_of(world, key) is None, reason
+    assert "cannot resolve spec.forProvider.placeId" in world.message(needed), "required is the default"
 
 
 def test_selectors_match_labels_in_the_namespace(world: World) -> None:

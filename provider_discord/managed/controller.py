@@ -12,7 +12,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -137,26 +138,36 @@ class Controller:
         work = self._queue.get(timeout=0)
         if work is None:
             return False
-        try:
-            self._finish(work.key, self._process(work.key, work.priority))
-        finally:
-            self._queue.done(work.key)
+        self._work_on(work.key, work.priority)
         return True
 
     def _work(self) -> None:
+        """Work until the end. Whatever goes wrong on the way, a worker that dies is a worker fewer for everybody."""
         while not self._stopping.is_set():
-            if not self._tools.may_write():
-                self._stopping.wait(self._timings.leader_check_seconds)
-                continue
-            work = self._queue.get(timeout=self._timings.leader_check_seconds)
-            if work is None:
-                continue
-            self._count(work.key.resource, 1)
             try:
-                self._finish(work.key, self._process(work.key, work.priority))
-            finally:
-                self._count(work.key.resource, -1)
-                self._queue.done(work.key)
+                self._work_once()
+            except Exception:  # about no object; what is about one ends in `_work_on`
+                log.exception("internal error")
+                self._stopping.wait(self._timings.leader_check_seconds)
+
+    def _work_once(self) -> None:
+        if not self._tools.may_write():
+            self._stopping.wait(self._timings.leader_check_seconds)
+            return
+        work = self._queue.get(timeout=self._timings.leader_check_seconds)
+        if work is not None:
+            self._work_on(work.key, work.priority)
+
+    def _work_on(self, item: Item, priority: Priority) -> None:
+        """Work on one key and give it back; one that an error got lost over comes again after its backoff."""
+        try:
+            with self._counted(item.resource):
+                self._finish(item, self._process(item, priority))
+        except Exception as error:  # noqa: BLE001 - a bug outside of any step, and the key must not get lost over it
+            self._queue.add_rate_limited(item, priority=Priority.RETRY)
+            self._panicked(item, error)
+        finally:
+            self._queue.done(item)
 
     def _process(self, item: Item, priority: Priority) -> Result:
         began = self._tools.now()
@@ -168,7 +179,7 @@ class Controller:
                     kind=item.resource.kind, namespace=item.key.namespace, name=item.key.name
                 ):
                     result = self._reconciler.reconcile(item.resource, item.key, priority)
-        except Exception as error:  # noqa: BLE001 - a worker that dies is a worker fewer for everybody
+        except Exception as error:  # noqa: BLE001 - counts as a pass that failed, like any other
             result = self._panicked(item, error)
         took = self._tools.now() - began
         self._tools.metrics.reconciled(item.resource, result.outcome, seconds=took)
@@ -195,9 +206,9 @@ class Controller:
         return result
 
     def _panicked(self, item: Item, error: Exception) -> Result:
+        who = {"kind": item.resource.kind, "namespace": item.key.namespace or None, "name": item.key.name}
+        log.error("internal error", **who, traceback=_traceback(error))
         self._tools.metrics.panicked(item.resource)
-        trace = "".join(traceback.format_exception(error))
-        log.error("internal error", kind=item.resource.kind, name=str(item.key), traceback=trace)
         return results.failed()
 
     def _finish(self, item: Item, result: Result) -> None:
@@ -207,6 +218,15 @@ class Controller:
             self._queue.add_rate_limited(item, priority=result.priority)
         elif result.requeue_after_seconds is not None:
             self._queue.add_after(item, result.requeue_after_seconds, priority=result.priority)
+
+    @contextmanager
+    def _counted(self, resource: Resource) -> Iterator[None]:
+        """Count a worker as active."""
+        try:
+            self._count(resource, 1)
+            yield
+        finally:
+            self._count(resource, -1)
 
     def _count(self, resource: Resource, change: int) -> None:
         with self._lock:
@@ -342,3 +362,8 @@ class Controller:
     def _wake_config(self, name: str, delay: float = 0.0) -> None:
         item = Item(self._configs.resource, Key("", name))
         self._queue.add_after(item, delay, priority=Priority.RETRY if delay else Priority.CHANGE)
+
+
+def _traceback(error: Exception) -> str:
+    """Return the traceback without local variables, which may hold a token; the log blanks what messages hold."""
+    return "".join(traceback.format_exception(error))

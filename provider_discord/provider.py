@@ -196,7 +196,7 @@ class Provider:
         holds.links.wake = self._wake
         holds.links.config = lambda name: around.stores[CONFIGS].get(Key("", name))
         holds.links.recorder = around.events
-        holds.links.metrics = HoldInstruments(around.metrics)
+        holds.links.metrics = HoldInstruments(around.metrics, leads=around.leads)
         return holds
 
     def _guild_changed(self, guild_id: str, change: SnapshotChange) -> None:

@@ -106,6 +106,7 @@ def _objects(made: boards.Dashboard) -> boards.Dashboard:
                     "{{kind}} not Synced",
                 ),
                 (f"max by (kind) (provider_discord_resources_paused{{{JOB}}})", "{{kind}} paused"),
+                (f"max by (kind) (provider_discord_resources_held{{{JOB}}})", "{{kind}} held"),
             )
         )
         .with_panel(

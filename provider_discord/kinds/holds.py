@@ -196,6 +196,7 @@ class Holds:
             self._guilds.clear()
             self._known = Recent()
             self._born = self._now()
+        self._measure()
 
     # Deciding.
 

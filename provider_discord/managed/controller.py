@@ -279,6 +279,7 @@ class Controller:
             ready=conditions.find(given, conditions.READY).get("status") == "True",
             synced=synced.get("status") == "True",
             paused=synced.get("reason") == conditions.reconcile_paused().reason,
+            held=synced.get("reason") == conditions.held_back("").reason,
         )
 
     def _follow_claims(self, resource: Resource, key: Key, old: Obj | None, new: Obj | None) -> None:

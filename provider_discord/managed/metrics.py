@@ -27,7 +27,15 @@ class ManagedMetrics(Protocol):
         """Tell how many passes over objects of a kind run now."""
 
     def state(
-        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+        self,
+        resource: Resource,
+        key: Key,
+        *,
+        exists: bool,
+        ready: bool,
+        synced: bool,
+        paused: bool,
+        held: bool,
     ) -> None:
         """Tell an object's state once it has conditions, from the watch.
 
@@ -38,6 +46,7 @@ class ManagedMetrics(Protocol):
             ready: It is Ready.
             synced: It is Synced.
             paused: It is left alone by somebody's wish, and therefore not Synced.
+            held: It is held back by a hold, and therefore not Synced.
         """
 
     def forgotten(self, resource: Resource, key: Key) -> None:
@@ -81,7 +90,15 @@ class NoMetrics:
         """Do nothing."""
 
     def state(
-        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+        self,
+        resource: Resource,
+        key: Key,
+        *,
+        exists: bool,
+        ready: bool,
+        synced: bool,
+        paused: bool,
+        held: bool,
     ) -> None:
         """Do nothing."""
 

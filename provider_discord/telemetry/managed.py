@@ -46,6 +46,7 @@ class _State:
     ready: bool
     synced: bool
     paused: bool
+    held: bool
 
 
 class ManagedInstruments:
@@ -120,12 +121,20 @@ class ManagedInstruments:
         self._metrics.guilds.settled(resource.kind, key, now)
 
     def state(
-        self, resource: Served, key: object, *, exists: bool, ready: bool, synced: bool, paused: bool = False
+        self,
+        resource: Served,
+        key: object,
+        *,
+        exists: bool,
+        ready: bool,
+        synced: bool,
+        paused: bool = False,
+        held: bool = False,
     ) -> None:
         """Remember what an object's last pass left."""
         del exists  # As in crossplane-runtime: what is counted as existing is the managed resource.
         with self._lock:
-            self._states[resource, key] = _State(ready, synced, paused)
+            self._states[resource, key] = _State(ready, synced, paused, held)
 
     def forgotten(self, resource: Served, key: object) -> None:
         """Drop an object that is gone."""
@@ -187,6 +196,7 @@ class ManagedInstruments:
             if unknown > 0:
                 tally["Unknown", "Unknown"] += unknown
             metrics.set_resources(kind=served.kind, gvk=gvk(served), states=tally, paused=paused)
+            metrics.resources_held.labels(kind=served.kind).set(sum(state.held for state in mine))
             self._show_passes(served.kind, some=leads and objects > paused)
 
     def _show_passes(self, kind: str, *, some: bool) -> None:

@@ -85,6 +85,12 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.resources_held = Gauge(
+            "provider_discord_resources_held",
+            "Managed resources that are not put back because their guild is held; they count as not Synced.",
+            ["kind"],
+            registry=registry,
+        )
         self.last_success = Gauge(
             "provider_discord_last_success_timestamp_seconds",
             "When the last pass over an object of the kind came to its end without a failure or a wait. Told by the "
@@ -106,7 +112,8 @@ class Metrics:
         )
         self.guilds_held = Gauge(
             "provider_discord_guilds_held",
-            "Guilds in which only changed manifests are applied, by cause: MassDrift or IncidentActions.",
+            "Guilds in which only changed manifests are applied, by cause: MassDrift or IncidentActions. Told by the copy "
+            "that leads.",
             ["cause"],
             registry=registry,
         )

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from provider_discord.kinds.hold import Cause, Hold
+from provider_discord.kinds.hold_links import NoHoldMetrics
 from provider_discord.kube.resource import key_of
 from provider_discord.managed import conditions, meta
 from provider_discord.managed.errors import Held, Waiting
@@ -190,3 +191,18 @@ def test_a_release_in_the_middle_of_an_incident_puts_back_all_or_nothing(world: 
     assert _hold(world).cause is Cause.INCIDENT
     guild.annotate({meta.RELEASE_HOLD: _hold(world).id})
     assert all(isinstance(_pass(thing), Change) for thing in channels)
+
+
+def test_a_copy_that_leads_again_counts_no_hold_that_it_does_not_know_of(world: World) -> None:
+    """It was released while another copy led."""
+    told: dict[str, int] = {}
+
+    class Metrics(NoHoldMetrics):
+        def held(self, cause: str, *, guilds: int) -> None:
+            told[cause] = guilds
+
+    world.holds.links.metrics = Metrics()
+    _raided(world)
+    assert told[Cause.MASS_DRIFT] == 1
+    world.holds.begin_anew()
+    assert told[Cause.MASS_DRIFT] == 0

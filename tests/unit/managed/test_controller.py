@@ -183,7 +183,15 @@ class CountingMetrics(NoMetrics):
         self.seen.append(("panicked",))
 
     def state(
-        self, resource: Resource, key: Key, *, exists: bool, ready: bool, synced: bool, paused: bool
+        self,
+        resource: Resource,
+        key: Key,
+        *,
+        exists: bool,
+        ready: bool,
+        synced: bool,
+        paused: bool,
+        held: bool,
     ) -> None:
         self.seen.append(("state", key.name, exists, ready, synced))
 

@@ -122,6 +122,14 @@ def test_paused_objects_are_not_waited_for(world: World) -> None:
     assert world.value(LAST) == 5_000, "the pause is no time lost"
 
 
+def test_objects_of_a_held_guild_are_told_apart(world: World) -> None:
+    world.objects = 2
+    for name, held in (("general", True), ("lounge", False)):
+        world.instruments.state(CHANNELS, Key("a", name), exists=True, ready=True, synced=False, held=held)
+    assert world.resources("True", "False") == 2
+    assert world.value('provider_discord_resources_held{kind="Channel"}') == 1
+
+
 def test_a_copy_that_does_not_lead_tells_nothing_of_passes(world: World) -> None:
     world.objects = 1
     world.instruments.state(CHANNELS, Key("a", "general"), exists=True, ready=True, synced=True)

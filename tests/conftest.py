@@ -8,16 +8,22 @@ The fixtures build nothing: that takes minutes, which pytest would hide. `make t
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from controlplane import CONTROL_PLANE, ApiRefused, ControlPlane, Tool, missing
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from provider_discord.telemetry import redaction
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_FIRST = ("operations", "chaos", "e2e", "kube", "contract", "unit")
@@ -101,3 +107,20 @@ def require_tools(tools: Iterable[Tool] = CONTROL_PLANE) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Logging is the process's own, and so are the secrets that it blanks: a test that sets it up gives it back."""
+    monkeypatch.setattr(redaction, "_secrets", {})
+    monkeypatch.setattr(redaction, "_registered", None)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

@@ -21,6 +21,7 @@ from provider_discord.managed import meta
 from provider_discord.managed.connection import SECRETS
 from provider_discord.managed.controller import Item
 from provider_discord.managed.errors import Blocked, ExternalFailure
+from provider_discord.managed.external import Change
 from provider_discord.managed.results import Result
 from provider_discord.telemetry.managed import ManagedInstruments, Served
 from provider_discord.telemetry.metrics import Metrics
@@ -343,6 +344,23 @@ def test_14_a_connection_secret_that_nobody_controls_is_taken_over(
 # 15 Creating.
 
 
+def test_15c_what_a_create_found_out_is_published_at_once(world: World) -> None:
+    world.cloud.details = {"id": b"7"}
+    world.thing(spec={"writeConnectionSecretToRef": {"name": "out"}})
+    world.run(0)
+    world.cloud.details = {}
+    assert world.api.get(SECRETS, Key("ns", "out"))["data"] == {"id": "Nw=="}
+
+
+def test_19_what_an_update_found_out_is_published(world: World) -> None:
+    key = world.thing(size=1, spec={"writeConnectionSecretToRef": {"name": "out"}})
+    world.run(5)
+    world.cloud.on_update = Change(connection_details={"hook": b"7"})
+    world.set_field(key, "size", 2)
+    world.run(0)
+    assert world.api.get(SECRETS, Key("ns", "out"))["data"] == {"hook": "Nw=="}
+
+
 def test_15a_an_intent_that_cannot_be_recorded_creates_nothing(world: World) -> None:
     key = world.thing()
 
@@ -468,6 +486,20 @@ def test_an_api_server_that_is_away_is_logged_once_in_a_while(
     assert "others=0" not in lines[1], "it tells how many it stands for"
 
 
+def test_polls_are_not_all_at_once_nor_far_from_the_interval(world: World) -> None:
+    world.thing()
+    world.run(200)
+    looks = []
+    for _ in range(40 * 60):
+        world.cloud.calls.clear()
+        world.run(0.25)
+        looks += [world.clock.seconds] * len(world.cloud.calls)
+    apart = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    assert len(apart) >= 8
+    assert all(53.5 <= seconds <= 66.5 for seconds in apart), "60 s and a tenth, in steps of 0.25 s"
+    assert max(apart) - min(apart) > 3, "objects made together do not stay together"
+
+
 # Conditions.
 
 
@@ -528,6 +560,7 @@ def test_metrics_carry_crossplanes_names_and_go_with_their_object() -> None:
     world.cloud.objects[world.external_name(key)].spec["size"] = 2
     world.run(70)
     assert value(f"{crossplane}drift_seconds_count", **gvk) == 1
+    assert value("provider_discord_drift_total", kind="Thing") == 1
     world.delete(key)
     world.run(10)
     assert value(f"{crossplane}deletion_seconds_count", **gvk) == 1

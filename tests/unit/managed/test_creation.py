@@ -103,6 +103,21 @@ def test_nothing_is_made_again_before_the_delay_has_passed(world: World) -> None
     assert attempt["ended"]
 
 
+def test_one_look_in_vain_is_not_enough_however_late_it_comes(world: World) -> None:
+    world.cloud.on_create = "lost"
+    key = world.thing()
+    world.run(0)
+    record = json.loads(world.annotation(key, meta.CREATE_ATTEMPT) or "")
+    assert not record.get("misses"), "nobody has looked yet"
+    world.set_annotation(key, meta.PAUSED, "true")
+    world.run(120)
+    world.set_annotation(key, meta.PAUSED, None)
+    world.run(0)
+    assert creates(world) == 1
+    world.run(20)
+    assert creates(world) == 2
+
+
 def test_after_a_crash_the_delay_counts_from_the_start_of_this_process(world: World) -> None:
     world.cloud.on_create = "lost"
     world.kill_at = "create.sent"

@@ -138,12 +138,13 @@ def test_a_target_without_an_external_name_is_waited_for(world: World) -> None:
     ],
 )
 def test_optional_turns_what_cannot_be_resolved_into_nothing(
-    world: World, reason: str, fields: dict[str, dict[str, Any]]
+    world: World, reason: str, fields: dict[str, Any]
 ) -> None:
     world.thing("unmade", resource=PLACES, policies=["Observe"], labels={"tier": "top"})
     needed = world.thing("needed", **fields)
     (field, given), *_ = fields.items()
-    key = world.thing(**{field: {**given, "policy": {"resolution": "Optional"}}})
+    optional: dict[str, Any] = {field: {**given, "policy": {"resolution": "Optional"}}}
+    key = world.thing(**optional)
     world.run(5)
     assert world.states(key) == SETTLED, reason
     assert place_of(world, key) is None, reason

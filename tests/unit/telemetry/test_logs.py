@@ -7,14 +7,12 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import structlog
 
-from provider_discord.telemetry import redaction
 from provider_discord.telemetry.logs import configure, redact, register_secret
 
 # Shaped like a bot token, and nobody's.
@@ -22,21 +20,7 @@ TOKEN = "MTAyOTM4NDc1NjQ3MzgyOTEwNQ.GhIjKl.abcdefghijklmnopqrstuvwxyz0123456789A
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 
 
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logging is the process's own: give it back as it was."""
-    monkeypatch.setattr(redaction, "_secrets", {})
-    monkeypatch.setattr(redaction, "_registered", None)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def test_each_health_check_is_a_series() -> None:
     assert "provider_discord_memory_limit_bytes 1024.0" in text
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_memory_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     configure(json=False, debug=False)
     told = threading.Event()

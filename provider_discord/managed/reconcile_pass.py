@@ -160,7 +160,8 @@ class Pass:
                         return False
                 self.persist(annotations, leading=False)
             except KubeError as cause:
-                if not tries_left or isinstance(cause, NotFound):
+                gone = isinstance(cause, NotFound) and cause.served
+                if gone or not tries_left:
                     raise
                 stale = stale or isinstance(cause, Conflict)
                 self.tools.pause(self.tools.timings.critical_retry_seconds)

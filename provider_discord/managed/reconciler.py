@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from provider_discord.kube.errors import Conflict, KubeError, NotFound, NotLeading, Unreachable
-from provider_discord.kube.resource import Key, Resource
+from provider_discord.kube.resource import Key, Resource, uid_of
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import (
     conditions,
@@ -36,6 +36,7 @@ from provider_discord.managed.errors import (
 )
 from provider_discord.managed.folding import Folding
 from provider_discord.managed.reconcile_pass import LeadershipLost, Pass
+from provider_discord.managed.references import Referrer
 from provider_discord.managed.resource import ManagedResource
 from provider_discord.managed.results import Outcome, Result
 from provider_discord.managed.tools import Tools
@@ -113,6 +114,16 @@ class Reconciler:
             return results.requeue()
         mr = ManagedResource.of(resource, obj, possible=kind.is_external_name)
         p = Pass(tools=tools, kind=kind, mr=mr, priority=priority)
+        result = self._run(p)
+        self._tidy(p)
+        return result
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of an object that is gone."""
+        self.tools.memory.forget(uid)
+        self.tools.announcer.forget(uid)
+
+    def _run(self, p: Pass) -> Result:
         for step in STEPS:
             try:
                 result = step.run(p)
@@ -122,10 +133,22 @@ class Reconciler:
                 return result
         return p.poll()
 
-    def forget(self, uid: str) -> None:
-        """Drop what is remembered of an object that is gone."""
-        self.tools.memory.forget(uid)
-        self.tools.announcer.forget(uid)
+    def _tidy(self, p: Pass) -> None:
+        """Leave nothing behind of an object whose end was taken in before its pass had written down what it did.
+
+        A claim of nobody's would keep what it is about from everybody.
+        """
+        tools, mr = self.tools, p.mr
+        now = tools.stores[mr.resource].get(mr.key)
+        if now is not None and uid_of(now) == mr.uid:
+            return
+        self.forget(mr.uid)
+        _, others = tools.claims.release(mr.kind, mr.key)
+        if now is not None:
+            successor = ManagedResource.of(mr.resource, now, possible=p.kind.is_external_name)
+            if successor.external_name is not None:
+                tools.claims.register(successor.external_name, tools.claim_of(successor))
+        tools.configs.wake.objects(Referrer(mr.resource, claim.key) for claim in others)
 
     def _failed(self, p: Pass, step: Step, error: Exception) -> Result:
         """Tell what went wrong and decide when to look again."""

@@ -225,10 +225,13 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     at = max(tools.wall(), attempt.started)
     try:
         told = p.persist_critical(
-            {**attempts.succeeded(name, at), **creation.annotations}, attempt_id=attempt.id, made=True
+            attempts.succeeded(name, at) | p.named(name) | dict(creation.annotations),
+            attempt_id=attempt.id,
+            made=True,
         )
     except NotFound as cause:
-        p.log.warning("created something whose object is gone", external_name=name, cause=str(cause))
+        if cause.served:
+            _nobodys(p, name, cause)
         raise
     if not told:
         _settled(p)
@@ -249,6 +252,21 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     p.set(conditions.creating(), conditions.reconcile_success())
     p.report()
     return results.requeue(anew=True)
+
+
+def _nobodys(p: Pass, name: str, cause: NotFound) -> None:
+    """Tell of what was made for an object that went away meanwhile.
+
+    Our finalizer was on it, so somebody took that off, or lost the API server's data, or the API server deleted it all
+    the same; none of these says that it shall be deleted outside, and what seems gone may come back and look for it.
+    """
+    p.log.warning("created something whose object is gone", external_name=name, cause=str(cause))
+    message = (
+        f"created external resource {name}, but this object was removed meanwhile without regard to its finalizer: it "
+        f"stays as it is and no object stands for it; delete it by hand, or set the annotation {meta.EXTERNAL_NAME}: "
+        f'"{name}" on the object that shall have it'
+    )
+    p.tools.announcer.warning(p.mr.obj, "LeftAlone", message)
 
 
 def _settled(p: Pass) -> None:

@@ -25,7 +25,15 @@ from provider_discord.kube.access import Event, EventType, ObjectAccess, Watch
 from provider_discord.kube.backoff import Backoff
 from provider_discord.kube.complaints import Complaints
 from provider_discord.kube.definitions import Definitions
-from provider_discord.kube.errors import ApiError, Gone, KubeError, MalformedResponse, NotFound, Unreachable
+from provider_discord.kube.errors import (
+    ApiError,
+    Forbidden,
+    Gone,
+    KubeError,
+    MalformedResponse,
+    NotFound,
+    Unreachable,
+)
 from provider_discord.kube.resource import Key, Resource, key_of
 from provider_discord.kube.store import Change, Store
 from provider_discord.kube.timings import KubeTimings
@@ -369,8 +377,8 @@ class Reflector:
             if self._refusals >= _REFUSALS_BEFORE_RELIST:
                 self._version = None
         self._missing = isinstance(error, NotFound)
-        if self._missing:
-            # What the store has of a kind that is no more, nobody may act by.
+        if isinstance(error, (NotFound, Forbidden)):
+            # By what the store has of a kind that is no more, or that we may see no more, nobody may act.
             self._version = None
             self._store.suspend()
             with self._lock:

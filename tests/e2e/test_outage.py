@@ -221,7 +221,7 @@ def test_rights_that_one_kind_lacks_are_that_kinds_trouble(system: System) -> No
     objects = [
         system.guild(),
         system.channel("gone", allowDelete=True),
-        system.channel("kept", allowDelete=True),
+        system.channel("kept", allowDelete=True, topic=""),
     ]
     system.connect()
     system.apply(*objects, system.role("builder"))
@@ -243,6 +243,28 @@ def test_rights_that_one_kind_lacks_are_that_kinds_trouble(system: System) -> No
     system.until_true(system.role("builder"))
     assert system.provider.probe("/readyz") == 200
     assert system.provider.metric("provider_discord_watch_up", kind="Role") == 1
+
+    # They are taken away again. A watch outlives its right until it ends, here with its API server.
+    binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/the-rest-too"
+    system.control_plane.request("DELETE", binding)
+    system.control_plane.stop_apiserver(kill=True)
+    bring_back(system)
+    system.until(
+        lambda: system.provider.metric("provider_discord_watch_up", kind="Role") == 0,
+        "the watch to be refused",
+    )
+    system.until(
+        lambda: system.provider.metric("provider_discord_watch_up", kind="Channel") == 1,
+        "the others to go on",
+    )
+    builder = system.external_name("Role", "builder")
+    system.discord.edit_role(builder, {"name": "changed by hand"})
+    for _ in range(2):
+        system.discord.edit_channel("kept", {"topic": "changed by hand"})
+        system.until(lambda: not system.discord.channel("kept")["topic"], "others to be put back")
+    assert "changed by hand" in role_names(system), "nobody acts by a manifest that may be out of date"
+    allow(system, "the-rest-again", ["role.discord.crossplane.io"], user="most-of-it")
+    system.until(lambda: "builder" in role_names(system), "it to be put back")
 
     last = system.discord.last_request()
     system.delete("Channel", "gone")
@@ -332,6 +354,11 @@ def restorable(obj: Obj) -> Obj:
     metadata = {name: obj["metadata"][name] for name in ("name", "namespace", "annotations")}
     metadata["annotations"].pop("kubectl.kubernetes.io/last-applied-configuration", None)
     return {**{name: obj[name] for name in ("apiVersion", "kind", "spec")}, "metadata": metadata}
+
+
+def role_names(system: System) -> set[str]:
+    """Return what the roles at Discord are called."""
+    return {role["name"] for role in system.discord.guild()["roles"]}
 
 
 def allow(system: System, name: str, groups: list[str], *, user: str = "") -> None:

@@ -45,6 +45,10 @@ _log = structlog.get_logger()
 _OVERWRITES: Final = "permissionOverwrites"
 
 
+def _head(diff: FieldDiff) -> str:
+    return head_of(diff.field)
+
+
 def digest(for_provider: Json) -> int:
     """Return what tells one resolved manifest from another, for this process."""
     return hash(json.dumps(for_provider, sort_keys=True))
@@ -204,11 +208,12 @@ class Census:
         try:
             mr = self.resolve(ManagedResource.of(resource, obj, possible=is_snowflake))
             wanted = self._without_consequences(without(mr.for_provider, left_alone(obj)))
-            diffs = self._diffs(mr, parse_parameters(definition, wanted), raw)
+            diffs, body = self._plan(mr, parse_parameters(definition, wanted), raw)
             if not diffs:
                 return None
-            fields = frozenset(head_of(diff.field) for diff in diffs)
-            return _Found(sibling, raw, fields, foreign=self._foreign(mr, sibling, diffs, raw))
+            fields = frozenset(map(_head, diffs))
+            foreign = self._foreign(mr, sibling, diffs, raw=raw, right={**raw, **body})
+            return _Found(sibling, raw, fields, foreign=foreign)
         except (ManagedError, InvalidField):
             return _Untold()
         except Exception as error:  # noqa: BLE001 - its own pass tells of it; one object's bug must not stop a guild
@@ -230,34 +235,41 @@ class Census:
         role_id = entry.get("roleId") or (entry.get("id") if word in {"role", "0"} else None)
         return bool(role_id) and str(role_id) not in self.snapshot.roles
 
-    def _diffs(self, mr: ManagedResource, parameters: Any, raw: Json) -> tuple[FieldDiff, ...]:
+    def _plan(
+        self, mr: ManagedResource, parameters: Any, raw: Json
+    ) -> tuple[tuple[FieldDiff, ...], Mapping[str, Any]]:
+        """Return what differs, and what of the raw object would have to be another for it to be right."""
         match parameters:
             case ChannelParameters():
-                return channel_plan.plan_update(
+                channel = channel_plan.plan_update(
                     parameters,
                     raw,
                     snapshot=self.snapshot,
                     bot_id=self.bot_id,
                     remembered_tags=mr.annotations.get(TAGS_ANNOTATION),
                     seen=mr.at_provider,
-                ).diffs
+                )
+                return channel.diffs, channel.body
             case RoleParameters() if str(raw["id"]) == self.snapshot.guild_id:
-                return role_plan.plan_everyone(parameters, raw).diffs
+                everyone = role_plan.plan_everyone(parameters, raw)
+                return everyone.diffs, everyone.body
             case RoleParameters():
                 # Without the icon, which may have to be read from the API server.
-                return role_plan.plan_update(parameters, raw, icon=role_plan.RoleImage()).diffs
+                role = role_plan.plan_update(parameters, raw, icon=role_plan.RoleImage())
+                return role.diffs, role.body
             case GuildParameters():
-                return table.differences(table.wanted(parameters), raw)[0]
+                return table.differences(table.wanted(parameters), raw)
             case _:
-                return ()
+                return (), {}
 
     def _foreign(
-        self, mr: ManagedResource, sibling: Sibling, diffs: tuple[FieldDiff, ...], raw: Json
+        self, mr: ManagedResource, sibling: Sibling, diffs: tuple[FieldDiff, ...], *, raw: Json, right: Json
     ) -> bool:
         """Tell whether somebody changed the object at Discord since it was right.
 
         What is under a hold was, whatever its status shows by now. Else this process knows what was right, or the
-        status shows what the object was like at the last look.
+        status shows what the object was like at the last look. What the status does not show though it would, were it
+        right, was not looked at then: the release before this one did not know the field.
         """
         if sibling.held is not None:
             return True
@@ -266,7 +278,11 @@ class Census:
         if known is not None and known.generation == mr.generation:
             return bool(ours) and known.digest == digest(mr.for_provider)
         before, now = mr.at_provider, self._status(mr, raw)
-        return any(before.get(head_of(diff.field)) != now.get(head_of(diff.field)) for diff in ours)
+        changed = {head for head in map(_head, ours) if before.get(head) != now.get(head)}
+        if changed <= before.keys():
+            return bool(changed)
+        shown = self._status(mr, right)
+        return any(head in before or head not in shown for head in changed)
 
     def _status(self, mr: ManagedResource, raw: Json) -> Json:
         if mr.kind == CHANNEL.kind:

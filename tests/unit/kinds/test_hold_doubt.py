@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 import pytest
 
@@ -16,7 +17,16 @@ from provider_discord.managed.errors import Held, Waiting
 from provider_discord.managed.external import Change, Observation
 from provider_discord.managed.resource import ManagedResource
 from tests.unit.kinds.conftest import Thing, World
-from tests.unit.kinds.test_hold_guild import _adopted_channels, _edit, _guild, _lock, _look_anew, _pass, _set
+from tests.unit.kinds.test_hold_guild import (
+    _adopted_channels,
+    _edit,
+    _guild,
+    _lock,
+    _look_anew,
+    _pass,
+    _set,
+    _settled,
+)
 
 
 def _hold(world: World) -> Hold:
@@ -206,3 +216,47 @@ def test_a_copy_that_leads_again_counts_no_hold_that_it_does_not_know_of(world: 
     assert told[Cause.MASS_DRIFT] == 1
     world.holds.begin_anew()
     assert told[Cause.MASS_DRIFT] == 0
+
+
+@pytest.mark.parametrize("kind", ["Channel", "Role"])
+def test_a_field_that_a_new_release_begins_to_compare_is_nobodys_doing(world: World, kind: str) -> None:
+    """The release before took the manifests for true, and its status did not show the field."""
+    things = _settled_of(world, kind)
+    field = _FIELDS[kind]
+    for thing in things:
+        _differ(world, thing)
+        del thing.obj["status"]["atProvider"][field]
+        thing.annotate({})
+    world.configure(hold={"minimumResources": 0, "percentage": 0})
+    world.holds.begin_anew()
+    _look_anew(world)
+    assert [type(_pass(thing)) for thing in things] == [Change] * len(things)
+    assert world.holds.peek(world.guild_id, "bot") is None
+
+
+@pytest.mark.parametrize("wanted", ["", "ours"])
+def test_what_was_changed_while_no_process_was_there_still_counts(world: World, wanted: str) -> None:
+    """A channel without a topic has none in its status either, and that was right."""
+    channels = _adopted_channels(world, 12, topic=wanted)
+    for thing in channels:
+        assert thing.at_provider.get("topic", "") == wanted
+        world.discord.edit_channel(thing.id, {"topic": "defaced"}, actor="Eve")
+    world.holds.begin_anew()
+    _look_anew(world)
+    assert isinstance(_pass(channels[0]), Held)
+
+
+_FIELDS: Final = {"Channel": "topic", "Role": "hoist"}
+
+
+def _settled_of(world: World, kind: str) -> list[Thing]:
+    if kind == "Channel":
+        return _adopted_channels(world, 3, topic="ours")
+    return _settled([world.role(f"r{number}", hoist=True) for number in range(3)])
+
+
+def _differ(world: World, thing: Thing) -> None:
+    if thing.resource.kind == "Channel":
+        world.discord.edit_channel(thing.id, {"topic": "as it was before"})
+    else:
+        world.discord.edit_role(thing.id, {"hoist": False})

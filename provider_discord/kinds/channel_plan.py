@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from provider_discord.apis.channel import CHANNEL_FLAGS, CHANNEL_OBSERVED, SAME_CLASS_TYPES, ChannelParameters
+from provider_discord.apis.channel import CHANNEL_FLAGS, CHANNEL_OBSERVED, ChannelParameters
 from provider_discord.apis.errors import InvalidField
 from provider_discord.apis.fields import ChannelType, fields_of
 from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import is_hidden, names_of
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import names, overwrites, table, tags
+from provider_discord.kinds.channel_type import channel_type_of
 from provider_discord.kinds.outcomes import invalid
+from provider_discord.kinds.plan import Difference, Plan
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import FieldDiff
@@ -31,55 +33,9 @@ _BIRTH: Final = timedelta(seconds=1)
 """What is made in one request has ids no further apart."""
 TERMS: Final = {**table.terms_of(ChannelParameters), "flags": "flags"}
 _OWN: Final = frozenset({"name"})
-_FEATURES: Final = {ChannelType.ANNOUNCEMENT: "NEWS", ChannelType.STAGE: "COMMUNITY"}
 _FLAG_FIELDS: Final = {
     field.attribute: field for field in fields_of(ChannelParameters) if field.attribute in CHANNEL_FLAGS
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelPlan:
-    """How a channel differs, and what settles it.
-
-    Attributes:
-        raw: The channel as observed.
-        body: The PATCH with only what differs; empty: nothing to send.
-        diffs: What differs, to show.
-        position: The sort key, if the channel stands in the wrong place; None: it does not.
-        annotations: What to remember of the forum tags now; only what changes.
-        warnings: What to tell, though it hinders nothing.
-    """
-
-    raw: Json
-    body: dict[str, Any] = field(default_factory=dict)
-    diffs: tuple[FieldDiff, ...] = ()
-    position: int | None = None
-    annotations: Mapping[str, str | None] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-def channel_type_of(raw: Json) -> ChannelType | None:
-    """Return a channel's type; None for a type that this release does not manage."""
-    try:
-        return ChannelType(int(raw["type"]))
-    except ValueError:
-        return None
-
-
-def convertible(one: ChannelType, other: ChannelType) -> bool:
-    """Tell whether Discord can turn a channel of one type into the other."""
-    return one is other or any(one in types and other in types for types in SAME_CLASS_TYPES)
-
-
-def lacking_feature(kind: ChannelType | None, snapshot: GuildSnapshot) -> str:
-    """Return a remark on a type of channel that the guild does not have yet, "" if there is nothing to remark.
-
-    Discord's own refusal only lists the numbers of the other types (Discord docs, resources/guild, "Guild Features").
-    """
-    feature = _FEATURES.get(kind) if kind is not None else None
-    if kind is None or feature is None or feature in (snapshot.guild.get("features") or ()):
-        return ""
-    return f" (a guild has {kind.word} channels once it is a Community: set community: true on its Guild)"
 
 
 def plan_update(
@@ -90,7 +46,7 @@ def plan_update(
     bot_id: str,
     remembered_tags: str | None,
     seen: Json | None = None,
-) -> ChannelPlan:
+) -> Plan:
     """Compare a channel with its manifest. Its place among its siblings is not looked at here.
 
     Args:
@@ -149,7 +105,7 @@ def plan_update(
             diffs += tag_plan.diffs
             body["available_tags"] = list(tag_plan.body)
         annotations = _memory(tag_plan, raw, remembered_tags)
-    return ChannelPlan(raw=raw, body=body, diffs=tuple(diffs), annotations=annotations)
+    return Plan(raw=raw, body=body, diffs=tuple(diffs), annotations=annotations)
 
 
 def create_body(parameters: ChannelParameters, *, snapshot: GuildSnapshot, bot_id: str) -> dict[str, Any]:
@@ -279,24 +235,6 @@ def status(raw: Json, *, snapshot: GuildSnapshot) -> dict[str, Any]:
     return shown
 
 
-def matches(parameters: ChannelParameters, raw: Json, *, parent_id: str | None) -> bool:
-    """Tell whether a channel answers to a manifest's name, type and parent, so that it might be meant.
-
-    Args:
-        parameters: The manifest.
-        raw: The channel.
-        parent_id: The manifest's parent; "" for none, None where it says nothing: then any will do.
-    """
-    kind = channel_type_of(raw)
-    if kind is None or parameters.name is None or is_hidden(raw):
-        return False
-    if parameters.type is not None and not convertible(parameters.type, kind):
-        return False
-    if parent_id is not None and str(raw.get("parent_id") or "") != parent_id:
-        return False
-    return names.same_name(parameters.name, str(raw.get("name") or ""), kind)
-
-
 def _tags(parameters: ChannelParameters, raw: Json, remembered: str | None) -> tags.TagPlan | None:
     if parameters.available_tags is None:
         return None
@@ -370,9 +308,6 @@ def _shown_parent(raw: Json, snapshot: GuildSnapshot) -> Json | None:
     """Return the parent that a channel or body names, if the bot can see it."""
     parent = snapshot.channels.get(str(raw.get("parent_id") or ""))
     return None if parent is None or is_hidden(parent) else parent
-
-
-Difference = tuple[FieldDiff, str, Any]
 
 
 def _flags(parameters: ChannelParameters, raw: Json) -> list[Difference]:

@@ -29,8 +29,7 @@ from provider_discord.kinds.caution import (
 )
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
 from provider_discord.kinds.outcomes import camel, translated
-from provider_discord.kinds.session import DiscordSession
-from provider_discord.kinds.visit import Equipment, Visit
+from provider_discord.kinds.visit import Visit
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked, ExternalFailure, Waiting
 from provider_discord.managed.external import (
@@ -39,7 +38,6 @@ from provider_discord.managed.external import (
     Creation,
     FieldDiff,
     Observation,
-    PassContext,
     Readiness,
     Resolution,
     Verdict,
@@ -70,17 +68,6 @@ class GuildPlan:
     diffs: tuple[FieldDiff, ...] = ()
     sent_images: Mapping[str, images.Image | None] = field(default_factory=dict)
     waits_for: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GuildConnector:
-    """Makes a ``GuildExternal`` for one pass."""
-
-    equipment: Equipment
-
-    def connect(self, mr: ManagedResource, session: DiscordSession, context: PassContext) -> GuildExternal:
-        """Return the external client for this object."""
-        return GuildExternal(Visit(mr, session=session, context=context, equipment=self.equipment))
 
 
 class GuildExternal:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from provider_discord.apis.kinds import CHANNEL, GUILD, MANAGED_KINDS, ROLE, KindDefinition, Scope
 from provider_discord.discord.snowflake import is_snowflake
-from provider_discord.kinds.channel import ChannelConnector
-from provider_discord.kinds.guild import GuildConnector
-from provider_discord.kinds.role import RoleConnector
-from provider_discord.kinds.visit import Equipment
+from provider_discord.kinds.channel import ChannelKind
+from provider_discord.kinds.guild import GuildExternal
+from provider_discord.kinds.identity import Identified
+from provider_discord.kinds.in_guild import ExternalInGuild
+from provider_discord.kinds.role import RoleKind
+from provider_discord.kinds.session import DiscordSession
+from provider_discord.kinds.visit import Equipment, Visit
 from provider_discord.kube.resource import Resource
-from provider_discord.managed.external import Connector, ManagedKind, ParentField, ReferenceField
+from provider_discord.managed.external import External, ManagedKind, ParentField, PassContext, ReferenceField
 from provider_discord.managed.references import ReferenceResolver
+from provider_discord.managed.resource import ManagedResource
 
 
 def resource_of(definition: KindDefinition) -> Resource:
@@ -27,6 +32,12 @@ def resource_of(definition: KindDefinition) -> Resource:
     )
 
 
+_EXTERNALS: Final[Mapping[str, Callable[[Visit], External]]] = {
+    GUILD.kind: GuildExternal,
+    CHANNEL.kind: lambda visit: ExternalInGuild(visit, ChannelKind(visit)),
+    ROLE.kind: lambda visit: ExternalInGuild(visit, RoleKind(visit)),
+}
+
 _CONCERNS_REFERRERS: Final[Mapping[str, tuple[str, ...]]] = {
     # Some types of channel exist only where the guild has a feature.
     GUILD.kind: ("features",),
@@ -38,22 +49,30 @@ RESOURCES: Final = tuple(resource_of(definition) for definition in MANAGED_KINDS
 """The coordinates of every managed kind; its stores are what ``Siblings`` indexes."""
 
 
+@dataclass(frozen=True, slots=True)
+class VisitConnector:
+    """Makes a kind's external client for one pass; it touches only what is the object's own."""
+
+    external: Callable[[Visit], External]
+    equipment: Equipment
+
+    def connect(self, mr: ManagedResource, session: DiscordSession, context: PassContext) -> External:
+        """Return the external client for this object."""
+        visit = Visit(mr, session=session, context=context, equipment=self.equipment)
+        return Identified(self.external(visit), visit)
+
+
 def managed_kinds(equipment: Equipment) -> tuple[ManagedKind, ...]:
     """Return every managed kind.
 
     Args:
         equipment: What their passes share.
     """
-    connectors: Mapping[str, Connector] = {
-        GUILD.kind: GuildConnector(equipment),
-        CHANNEL.kind: ChannelConnector(equipment),
-        ROLE.kind: RoleConnector(equipment),
-    }
     targets = {definition.kind: resource_of(definition) for definition in MANAGED_KINDS}
     kinds = tuple(
         ManagedKind(
             resource=targets[definition.kind],
-            connector=connectors[definition.kind],
+            connector=VisitConnector(_EXTERNALS[definition.kind], equipment),
             references=tuple(
                 ReferenceField(
                     path=one.path,

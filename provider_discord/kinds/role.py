@@ -1,4 +1,4 @@
-"""The Role kind: roles of a guild, @everyone among them.
+"""The Role kind: roles of a guild, @everyone among them; what all that is made in a guild has in common is ``in_guild``.
 
 The list of roles in the guild's snapshot is complete, so a role that is not in it does not exist. @everyone, whose
 id is the guild's, and the roles that belong to bots and integrations can be managed as far as Discord lets a bot
@@ -7,8 +7,7 @@ change them; they are never made, and an object that stands for one goes without
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from provider_discord.apis.kinds import ROLE
@@ -16,356 +15,208 @@ from provider_discord.apis.role import RoleParameters
 from provider_discord.discord import errors as discord
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import foresight, images, names, role_plan
-from provider_discord.kinds.adoption import Match, own_by_status, same_name_check
 from provider_discord.kinds.audit_log import Action
-from provider_discord.kinds.caution import (
-    check_creation,
-    considered,
-    fought_over,
-    left_alone,
-    put_back,
-    with_fights,
-)
-from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.deletion_log import take_in_deletions
-from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.image_source import IMAGES_ANNOTATION, given_image
+from provider_discord.kinds.kind_in_guild import Annotations, KindInGuild
 from provider_discord.kinds.missing import was_there
 from provider_discord.kinds.outcomes import UNKNOWN_ROLE, translated
-from provider_discord.kinds.reorder import RoleOrder, position_diff, with_order
-from provider_discord.kinds.role_plan import EVERYONE, TERMS, RoleImage, RolePlan
-from provider_discord.kinds.session import DiscordSession
-from provider_discord.kinds.visit import Equipment, Visit
-from provider_discord.managed.errors import Blocked, ExternalFailure, ManagedError, Waiting
-from provider_discord.managed.external import (
-    Attempt,
-    Change,
-    Creation,
-    Observation,
-    PassContext,
-    Readiness,
-    Resolution,
-)
+from provider_discord.kinds.plan import Plan
+from provider_discord.kinds.reorder import RoleOrder
+from provider_discord.kinds.role_plan import EVERYONE, RoleImage, RolePlan
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import Attempt, Observation
 from provider_discord.managed.resource import ManagedResource
 
 Json = Mapping[str, Any]
-_ORDER = RoleOrder()
-_READY = Readiness(available=True)
 
 
-@dataclass(frozen=True, slots=True)
-class RoleConnector:
-    """Makes a ``RoleExternal`` for one pass."""
+class RoleKind(KindInGuild[RoleParameters]):
+    """What is a role's own, for one role and one pass."""
 
-    equipment: Equipment
-
-    def connect(self, mr: ManagedResource, session: DiscordSession, context: PassContext) -> RoleExternal:
-        """Return the external client for this object."""
-        return RoleExternal(Visit(mr, session=session, context=context, equipment=self.equipment))
-
-
-class RoleExternal:
-    """The four verbs and the resolution, for one role and one pass."""
-
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
-
-    def observe(self, mr: ManagedResource) -> Observation:
-        """Compare the role with its manifest; never writes."""
-        visit = self._visit
-        if mr.external_name is None and mr.deleting:
-            return Observation(exists=False)
-        guild_id = visit.guild_id()
-        if mr.deleting and mr.external_name == guild_id:
-            return Observation(exists=False)  # @everyone stays; the object may go.
-        parameters = self._parameters(mr)
-        snapshot = visit.look(guild_id)
-        raw, adopted = self._bound(mr, parameters, snapshot), None
-        if raw is None and not mr.deleting:
-            # Never made, or gone for certain. Somebody may have made another one by hand.
-            try:
-                adopted = self._adopted(parameters, snapshot)
-            except Blocked as refusal:
-                return considered(visit, snapshot, Observation(exists=False, refusal=refusal))
-            raw = None if adopted is None else snapshot.roles[adopted]
-        if raw is None or (mr.deleting and raw.get("managed")):
-            why_not = self._why_not_create(mr, parameters, snapshot)
-            return considered(visit, snapshot, Observation(exists=False, refusal=why_not))
-        alone = left_alone(visit)
-        shown = visit.settled_status(role_plan.status(raw, guild_id=guild_id), volatile=())
-        if parameters is None or mr.deleting:
-            plan = RolePlan(raw=raw)
-        else:
-            plan = self._plan(mr, parameters, raw, snapshot)
-        fought = fought_over(alone, plan.diffs)
-        if fought:
-            plan = self._plan(mr, visit.parse(ROLE, RoleParameters, leaving=alone), raw, snapshot)
-        found = Observation(
-            exists=True,
-            external_name=adopted,
-            diff=plan.diffs,
-            at_provider=shown,
-            readiness=_READY,
-            plan=plan,
-            warnings=plan.warnings,
-            requeue_after_seconds=visit.second_look(guild_id, parameters.position if parameters else None),
-            refusal=self._why_not_update(plan, snapshot),
-        )
-        return with_fights(visit, considered(visit, snapshot, found), alone=alone, fought=fought)
-
-    def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
-        """Create the role with all that its manifest gives, in one call."""
-        visit = self._visit
-        guild_id = visit.guild_id()
-        parameters = visit.parse(ROLE, RoleParameters)
-        snapshot = visit.look(guild_id, decisive=True)
-        if mr.external_name in snapshot.roles:
-            msg = f"role {mr.external_name} is there after all"
-            raise Waiting(msg, retry_after=1.0, quiet=True)
-        check_creation(visit, snapshot)
-        self._adopted(parameters, snapshot, creating=True)
-        icon = self._icon(mr, parameters)
-        body = role_plan.create_body(parameters, icon=icon)
-        self._foresee(snapshot, {}, body)
-        with translated(f"creating role {parameters.name}", terms=TERMS), visit.writing(guild_id):
-            raw = visit.client.create_role(guild_id, body, options=visit.options(attempt=attempt))
-        visit.made(str(raw["id"]))
-        visit.snapshots.record_role(guild_id, raw)
-        return Creation(
-            external_name=str(raw["id"]),
-            at_provider={"id": str(raw["id"]), "guildId": guild_id},
-            annotations=_image_memory(icon, raw),
-        )
-
-    def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
-        """Find out what became of an attempt to create."""
-        visit = self._visit
-        guild_id = visit.guild_id()
-        parameters = self._parameters(mr)
-        snapshot = visit.look(guild_id, anew=True)
-        candidates = (
-            [match.id for match in self._matches(parameters, snapshot)] if parameters is not None else []
-        )
-        possible = {role_id: raw for role_id, raw in _ordinary(snapshot).items() if role_id not in candidates}
-        entries = creations_of(visit, snapshot, attempt, action=Action.ROLE_CREATE)
-        evidence = Evidence(
-            what=f"role {parameters.name if parameters else mr.name}",
-            candidates=candidates,
-            entries=None if entries is None else entries.found,
-            others=unaccounted_for(visit, guild_id, attempt, things=possible, answers=_answers),
-            truncated=entries is not None and not entries.complete,
-            visible=attempt.is_of(mr),
-        )
-        return decide(attempt, evidence, wall=visit.equipment.wall(), timings=visit.timings)
-
-    def update(self, mr: ManagedResource, observation: Observation) -> Change:
-        """Send one PATCH with what differs, then see to the role's place."""
-        visit, plan = self._visit, observation.plan
-        assert isinstance(plan, RolePlan)
-        guild_id, role_id = visit.guild_id(), str(plan.raw["id"])
-        change = Change(wrote=False)
-        if plan.body:
-            answer = self._patch(guild_id, role_id, plan)
-            icon = {}
-            if "icon" in plan.body:
-                icon = _image_memory(self._icon(mr, visit.parse(ROLE, RoleParameters)), answer)
-            change = Change(annotations=icon)
-        change = with_order(change, visit, _ORDER, guild_id, object_id=role_id, position=plan.position)
-        put_back(visit, observation.diff)
-        return change
-
-    def delete(self, mr: ManagedResource, observation: Observation) -> Change:
-        """Delete the role, unless members have it, or it is none that a bot may delete."""
-        del observation
-        visit = self._visit
-        guild_id, role_id = visit.guild_id(), mr.external_name
-        if role_id is None or role_id == guild_id:
-            return Change(wrote=False)
-        snapshot = visit.look(guild_id, decisive=True)
-        raw = snapshot.roles.get(role_id)
-        if raw is None or raw.get("managed"):
-            return Change(wrote=False)
-        missing = foresight.missing_for_role_delete(snapshot, raw)
-        if missing is not None:
-            visit.doubt_member(guild_id)
-            raise Blocked(visit.with_way_out(missing), reason="MissingPermission")
-        if mr.for_provider.get("allowDelete") is not True:
-            self._guard_members(guild_id, role_id, raw)
-        with visit.deletion(f"deleting role {role_id}"):
-            try:
-                with visit.writing(guild_id):
-                    visit.client.delete_role(guild_id, role_id, options=visit.options(writing=True))
-            except discord.NotFound as error:
-                if error.code != UNKNOWN_ROLE:
-                    raise  # The guild is unknown, say, to a bot that was thrown out: the role may be there.
-                visit.snapshots.forget_role(guild_id, role_id)
-                return Change(wrote=False)
-        visit.snapshots.forget_role(guild_id, role_id)
-        return Change()
+    definition = ROLE
+    model = RoleParameters
+    noun = "role"
+    terms = role_plan.TERMS
+    created_as = Action.ROLE_CREATE
+    order = RoleOrder()
 
     # Looking.
 
-    def _parameters(self, mr: ManagedResource) -> RoleParameters | None:
-        """Parse the manifest; None for one that is wrong while the object is being deleted, which it must not hinder."""
-        try:
-            return self._visit.parse(ROLE, RoleParameters)
-        except Blocked:
-            if mr.deleting:
-                return None
-            raise
+    def things(self, snapshot: GuildSnapshot) -> Mapping[str, Json]:
+        """Return all roles."""
+        return snapshot.roles
 
-    def _bound(
-        self, mr: ManagedResource, parameters: RoleParameters | None, snapshot: GuildSnapshot
+    def find(
+        self,
+        mr: ManagedResource,
+        external_name: str,
+        parameters: RoleParameters | None,
+        snapshot: GuildSnapshot,
     ) -> Json | None:
-        """Return the role that the external name stands for; None: there is no such name, or it is gone for certain."""
-        if mr.external_name is None:
-            return None
+        """Return the role of an id; None: it is gone for certain, or stays where its object goes."""
+        visit = self._visit
         everyone = parameters is not None and _means_everyone(parameters)
-        if everyone and mr.external_name != snapshot.guild_id and not mr.deleting:
+        if everyone and external_name != snapshot.guild_id and not mr.deleting:
             msg = (
                 f"spec.forProvider says that this is @everyone, but the annotation crossplane.io/external-name holds "
-                f"{mr.external_name}: remove the annotation, or everyone"
+                f"{external_name}: remove the annotation, or everyone"
             )
             raise Blocked(msg, reason="ExternalNameInvalid", field="forProvider.everyone")
-        return self._find(mr, snapshot, mr.external_name)
-
-    def _adopted(
-        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool = False
-    ) -> str | None:
-        """Return the id that an object without a role adopts; None: there is nothing to adopt."""
-        if parameters is not None and _means_everyone(parameters):
-            return snapshot.guild_id
-        own = own_by_status(self._visit, snapshot.roles.keys() - {snapshot.guild_id}, creating=creating)
-        return own if own is not None else self._same_name(parameters, snapshot, creating=creating)
-
-    def _find(self, mr: ManagedResource, snapshot: GuildSnapshot, role_id: str) -> Json | None:
-        """Return the role; None: it is gone for certain."""
-        visit = self._visit
-        raw = snapshot.roles.get(role_id)
+        raw = snapshot.roles.get(external_name)
         if raw is None and not visit.polling:
             snapshot = visit.look(snapshot.guild_id, decisive=True)
-            raw = snapshot.roles.get(role_id)
-        if raw is not None or mr.deleting:
-            return raw
-        if role_id not in snapshot.channels and (
-            was_there(visit, snapshot.guild_id, role_id, listed=_ordinary)
-            or self._was_deleted(snapshot, role_id)
-        ):
-            return None
+            raw = snapshot.roles.get(external_name)
+        if mr.deleting:
+            return None if raw is None or raw.get("managed") else raw
+        if raw is None:
+            self._check_gone(external_name, snapshot)
+        return raw
+
+    def stays(self, external_name: str, guild_id: str) -> bool:
+        """Tell whether the role is @everyone."""
+        return external_name == guild_id
+
+    def known_id(self, wanted: RoleParameters, snapshot: GuildSnapshot) -> str | None:
+        """Return @everyone's id, if that is meant."""
+        return snapshot.guild_id if _means_everyone(wanted) else None
+
+    def answers(self, wanted: RoleParameters, raw: Json, guild_id: str) -> bool:
+        """Tell whether a role has a manifest's name."""
+        if wanted.name is None or str(raw["id"]) == guild_id:
+            return False
+        return names.same_role_name(wanted.name, str(raw.get("name") or ""))
+
+    def adoptable(self, wanted: RoleParameters, snapshot: GuildSnapshot) -> Collection[str]:
+        """Return all roles but @everyone."""
+        del wanted
+        return snapshot.roles.keys() - {snapshot.guild_id}
+
+    def ordinary(self, parameters: RoleParameters | None, snapshot: GuildSnapshot) -> Mapping[str, Json]:
+        """Return the roles that somebody has made."""
+        del parameters
+        return _ordinary(snapshot)
+
+    def _check_gone(self, role_id: str, snapshot: GuildSnapshot) -> None:
+        """Refuse an external name that is not known to have been a role's."""
+        visit, visibility = self._visit, self._visit.connection.visibility
+        if role_id not in snapshot.channels:
+            if was_there(visit, snapshot.guild_id, role_id, listed=_ordinary):
+                return
+            if visibility.known(role_id) is None:
+                take_in_deletions(visit, snapshot, role_id, action=Action.ROLE_DELETE, listed=snapshot.roles)
+            if visibility.known(role_id) is not None:
+                return
         msg = (
             f"guild {snapshot.guild_id} has no role {role_id}, and never had it as far as can be told: correct the "
             f"annotation crossplane.io/external-name, or remove it to make a new role"
         )
         raise Blocked(msg, reason="ExternalNameInvalid")
 
-    def _was_deleted(self, snapshot: GuildSnapshot, role_id: str) -> bool:
-        """Tell whether the audit log shows the role's deletion."""
-        visibility = self._visit.connection.visibility
-        if visibility.known(role_id) is None:
-            take_in_deletions(
-                self._visit, snapshot, role_id, action=Action.ROLE_DELETE, listed=snapshot.roles
-            )
-        return visibility.known(role_id) is not None
+    # Comparing.
 
-    def _plan(
-        self, mr: ManagedResource, parameters: RoleParameters, raw: Json, snapshot: GuildSnapshot
+    def status(self, raw: Json, snapshot: GuildSnapshot) -> Json:
+        """Return ``status.atProvider``."""
+        return role_plan.status(raw, guild_id=snapshot.guild_id)
+
+    def sort_key(self, wanted: RoleParameters, raw: Json) -> int | None:
+        """Return the manifest's position; @everyone stands below all."""
+        return None if str(raw["id"]) == self._visit.guild_id() else wanted.position
+
+    def plan_create(self, mr: ManagedResource, wanted: RoleParameters, snapshot: GuildSnapshot) -> RolePlan:
+        """Return the body of the create call."""
+        del snapshot
+        icon = self._icon(mr, wanted)
+        return RolePlan(raw={}, body=role_plan.create_body(wanted, icon=icon), icon=icon)
+
+    def plan_update(
+        self, mr: ManagedResource, wanted: RoleParameters, raw: Json, snapshot: GuildSnapshot
     ) -> RolePlan:
+        """Compare a role with its manifest."""
         if str(raw["id"]) == snapshot.guild_id:
-            return role_plan.plan_everyone(parameters, raw)
-        plan = role_plan.plan_update(parameters, raw, icon=self._icon(mr, parameters))
-        misplaced = position_diff(self._visit, _ORDER, snapshot, str(raw["id"]), parameters.position)
-        if misplaced is None:
-            return plan
-        return replace(plan, diffs=(*plan.diffs, misplaced), position=parameters.position)
+            return role_plan.plan_everyone(wanted, raw)
+        return role_plan.plan_update(wanted, raw, icon=self._icon(mr, wanted))
 
-    def _why_not_create(
-        self, mr: ManagedResource, parameters: RoleParameters | None, snapshot: GuildSnapshot
-    ) -> ManagedError | None:
-        """Return what forbids to create the role, as far as it can be told now."""
-        if parameters is None or mr.deleting:
-            return None
-        try:
-            body = role_plan.create_body(parameters, icon=self._icon(mr, parameters))
-            self._foresee(snapshot, {}, body)
-        except ManagedError as refusal:
-            return refusal
-        return None
+    def memory(self, mr: ManagedResource, plan: Plan, answer: Json) -> Annotations:
+        """Return what to remember of the icon that was sent."""
+        del mr
+        assert isinstance(plan, RolePlan)
+        if not plan.icon.managed or (plan.raw and "icon" not in plan.body):
+            return {}
+        remembered = images.remember(plan.icon.image, answer.get("icon"))
+        return {IMAGES_ANNOTATION: images.encode({"icon": remembered})}
 
-    def _why_not_update(self, plan: RolePlan, snapshot: GuildSnapshot) -> ManagedError | None:
-        """Return what forbids to put the role right."""
-        if plan.body:
-            try:
-                self._foresee(snapshot, plan.raw, plan.body)
-            except Blocked as refusal:
-                return refusal
-        if plan.position is not None:
-            missing = foresight.missing_for_role_order(snapshot, plan.raw)
-            if missing is not None:
-                self._visit.doubt_member(snapshot.guild_id)
-                return Blocked(missing, reason="MissingPermission", field="forProvider.position")
-        return None
-
-    def _icon(self, mr: ManagedResource, parameters: RoleParameters) -> RoleImage:
+    def _icon(self, mr: ManagedResource, wanted: RoleParameters) -> RoleImage:
         managed, image = given_image(
             self._visit,
             field="icon",
-            value=parameters.icon,
-            source=parameters.icon_from,
+            value=wanted.icon,
+            source=wanted.icon_from,
             max_bytes=images.MAX_ROLE_ICON_BYTES,
         )
         remembered = images.decode(mr.annotations.get(IMAGES_ANNOTATION)).get("icon")
         return RoleImage(managed=managed, image=image, remembered=remembered)
 
-    def _matches(self, parameters: RoleParameters, snapshot: GuildSnapshot) -> list[Match]:
-        if parameters.name is None:
-            return []
-        return [
-            Match(role_id, str(raw.get("name")))
-            for role_id, raw in snapshot.roles.items()
-            if role_id != snapshot.guild_id
-            and names.same_role_name(parameters.name, str(raw.get("name") or ""))
-            and not self._visit.claimed_by_others(role_id)
-        ]
-
-    def _same_name(
-        self, parameters: RoleParameters | None, snapshot: GuildSnapshot, *, creating: bool
-    ) -> str | None:
-        if parameters is None:
-            return None
-        found = self._matches(parameters, snapshot)
-        return same_name_check(self._visit, found, what="role", name=parameters.name or "", creating=creating)
-
     # Writing.
 
-    def _foresee(self, snapshot: GuildSnapshot, raw: Json, body: Json) -> None:
+    def foresee(self, plan: Plan, snapshot: GuildSnapshot) -> None:
         """Refuse what Discord would refuse, and what would take from the bot what it needs."""
+        raw, body = plan.raw, plan.body
         missing = foresight.missing_for_role_write(snapshot, raw or None, body)
         if missing is not None:
-            self._visit.doubt_member(snapshot.guild_id)
-            raise Blocked(missing, reason="MissingPermission")
+            raise self._visit.lacking(snapshot.guild_id, missing)
         if raw and "permissions" in body:
             locked = foresight.role_would_lock_out(snapshot, raw, int(body["permissions"]))
             if locked is not None:
                 raise Blocked(locked, reason="WouldLockOut", field="forProvider.permissions")
 
-    def _patch(self, guild_id: str, role_id: str, plan: RolePlan) -> Json:
-        visit = self._visit
-        with translated(f"changing role {role_id}", terms=TERMS):
-            try:
-                with visit.writing(guild_id):
-                    answer = visit.client.modify_role(
-                        guild_id, role_id, plan.body, options=visit.options(writing=True)
-                    )
-            except discord.NotFound as error:
-                msg = f"changing role {role_id}: it is not there any more: {error.message}"
-                raise ExternalFailure(msg) from error
-        visit.snapshots.record_role(guild_id, answer)
-        visit.wrote(role_id)
-        return answer
+    def missing_for_order(self, raw: Json, snapshot: GuildSnapshot) -> str | None:
+        """Tell why the bot cannot move the role."""
+        return foresight.missing_for_role_order(snapshot, raw)
 
-    def _guard_members(self, guild_id: str, role_id: str, raw: Json) -> None:
-        """Refuse to delete a role that members have; when that can't be told, it counts as held."""
+    def missing_for_delete(self, raw: Json, snapshot: GuildSnapshot) -> str | None:
+        """Tell why the bot cannot delete the role."""
+        return foresight.missing_for_role_delete(snapshot, raw)
+
+    def send_create(self, guild_id: str, body: Json, attempt: Attempt) -> Json:
+        """POST the role."""
         visit = self._visit
+        return visit.client.create_role(guild_id, body, options=visit.options(attempt=attempt))
+
+    def send_update(self, guild_id: str, external_name: str, body: Json) -> Json:
+        """PATCH the role."""
+        visit = self._visit
+        return visit.client.modify_role(guild_id, external_name, body, options=visit.options(writing=True))
+
+    def send_delete(self, external_name: str, snapshot: GuildSnapshot) -> None:
+        """DELETE the role."""
+        visit = self._visit
+        visit.client.delete_role(snapshot.guild_id, external_name, options=visit.options(writing=True))
+
+    def record(self, guild_id: str, raw: Json) -> None:
+        """Put the role into the picture of the guild."""
+        self._visit.snapshots.record_role(guild_id, raw)
+
+    def forget(self, guild_id: str, external_name: str) -> None:
+        """Take the role out of the picture of the guild."""
+        self._visit.snapshots.forget_role(guild_id, external_name)
+
+    # Deleting.
+
+    def to_delete(self, external_name: str, observation: Observation, snapshot: GuildSnapshot) -> Json | None:
+        """Return the role, if it is there and one that somebody has made."""
+        del observation
+        return _ordinary(snapshot).get(external_name)
+
+    def check_gone(self, external_name: str, error: discord.NotFound) -> None:
+        """Raise where not the role is unknown but the guild, say to a bot that was thrown out: the role may be there."""
+        del external_name
+        if error.code != UNKNOWN_ROLE:
+            raise error
+
+    def guard(self, guild_id: str, raw: Json) -> None:
+        """Refuse to delete a role that members have; when that can't be told, it counts as held."""
+        visit, role_id = self._visit, str(raw["id"])
         held: int | None
         why = ""
         try:
@@ -401,15 +252,3 @@ def _ordinary(snapshot: GuildSnapshot) -> dict[str, Json]:
         for role_id, raw in snapshot.roles.items()
         if role_id != snapshot.guild_id and not raw.get("managed")
     }
-
-
-def _answers(mr: ManagedResource, raw: Json) -> bool:
-    """Tell whether a role answers to another object's manifest."""
-    name = mr.for_provider.get("name")
-    return isinstance(name, str) and names.same_role_name(name, str(raw.get("name") or ""))
-
-
-def _image_memory(icon: RoleImage, raw: Json) -> dict[str, str | None]:
-    if not icon.managed:
-        return {}
-    return {IMAGES_ANNOTATION: images.encode({"icon": images.remember(icon.image, raw.get("icon"))})}

@@ -13,6 +13,7 @@ from provider_discord.discord import snowflake
 from provider_discord.discord.permissions import names_of, parse_bits
 from provider_discord.kinds import images, names, permission_fields, table
 from provider_discord.kinds.outcomes import invalid
+from provider_discord.kinds.plan import Difference, Plan
 from provider_discord.managed import meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import FieldDiff
@@ -39,22 +40,14 @@ class RoleImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolePlan:
+class RolePlan(Plan):
     """How a role differs, and what settles it.
 
     Attributes:
-        raw: The role as observed.
-        body: The PATCH with only what differs; empty: nothing to send.
-        diffs: What differs, to show.
-        position: The sort key, if the role stands in the wrong place; None: it does not.
-        warnings: What to tell, though it hinders nothing.
+        icon: The icon that the manifest gave.
     """
 
-    raw: Json
-    body: dict[str, Any] = field(default_factory=dict)
-    diffs: tuple[FieldDiff, ...] = ()
-    position: int | None = None
-    warnings: tuple[str, ...] = ()
+    icon: RoleImage = field(default_factory=RoleImage)
 
 
 def plan_update(parameters: RoleParameters, raw: Json, *, icon: RoleImage) -> RolePlan:
@@ -79,7 +72,7 @@ def plan_update(parameters: RoleParameters, raw: Json, *, icon: RoleImage) -> Ro
         shown = "another image" if icon.image is not None else "none"
         own = images.is_another(icon.image, icon.remembered)
         diffs.append(FieldDiff("icon", str(raw.get("icon") or "none"), shown, own=own))
-    return RolePlan(raw=raw, body=body, diffs=tuple(diffs))
+    return RolePlan(raw=raw, body=body, diffs=tuple(diffs), icon=icon)
 
 
 def plan_everyone(parameters: RoleParameters, raw: Json) -> RolePlan:
@@ -164,9 +157,6 @@ def status(raw: Json, *, guild_id: str) -> dict[str, Any]:
         }
     shown["createdAt"] = meta.to_rfc3339(snowflake.created_at(raw["id"]))
     return shown
-
-
-Difference = tuple[FieldDiff, str, Any]
 
 
 def _permissions(parameters: RoleParameters, raw: Json) -> list[Difference]:

@@ -3,7 +3,8 @@
 Since November 2026 the list leaves out channels that the bot cannot view, so absence proves nothing. A channel is
 gone only when the audit log shows its deletion, or when a GET of it answers 404 to a bot that has ADMINISTRATOR,
 from which nothing is hidden, and it is known to have been there: an id with a wrong digit is answered alike.
-Everything else is *hidden or gone*: nobody may create or delete on its account.
+Everything else is *hidden or gone*: nobody may create or delete on its account. (For what we have
+begun to delete ourselves there is one more kind of evidence, see ``lost_deletes``.)
 
 Looking costs some of the audit log and a GET, and a GET of a hidden channel may count as an invalid request. So a
 guild is looked into once in a poll interval: the audit log settles all deletions together (``deletion_log``), and one

@@ -62,6 +62,11 @@ def test_what_belongs_to_the_old_cluster_is_left_out() -> None:
         ("kubectl.kubernetes.io/last-applied-configuration", False, "it is kubectl's, and doubles the file"),
         ("crossplane.io/reconcile-requested-at", False, "the pass that it asked for was made"),
         ("reconcile.crossplane.io/trigger", False, "the pass that it asked for was made"),
+        (
+            "discord.crossplane.io/delete-attempt",
+            False,
+            "nobody has begun to delete what the restored one names",
+        ),
     ],
 )
 def test_annotations(annotation: str, kept: bool, reason: str) -> None:

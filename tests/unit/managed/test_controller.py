@@ -59,6 +59,11 @@ CASES = [
         lambda o: o["metadata"]["annotations"].update({meta.CREATE_ATTEMPT: "{}"}),
         False,
     ),
+    PredicateCase(
+        "our record of a delete is not",
+        lambda o: o["metadata"]["annotations"].update({meta.DELETE_ATTEMPT: "{}"}),
+        False,
+    ),
     PredicateCase("finalizers are not", lambda o: o["metadata"].update(finalizers=["x"]), False),
     PredicateCase("deletion is", lambda o: o["metadata"].update(deletionTimestamp="t"), True),
     PredicateCase("managed fields are not", lambda o: o["metadata"].update(managedFields=[{}]), False),

@@ -16,7 +16,7 @@ from provider_discord.kinds import fights
 from provider_discord.kinds.census import digest
 from provider_discord.kinds.fights import LEFT_ALONE, head_of
 from provider_discord.kinds.hold import Cause, Hold
-from provider_discord.kinds.holds import described
+from provider_discord.kinds.hold_news import described
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import conditions
 from provider_discord.managed.errors import Blocked, Held, Waiting
@@ -71,7 +71,7 @@ def told(visit: Visit, snapshot: GuildSnapshot, found: Observation) -> Observati
     hold = None if visit.rules.hold.disabled or visit.mr.deleting else holds.look(visit, snapshot)
     if hold is None:
         return _free(visit, found)
-    message = f"{described(hold)}; to put everything back: {holds.way_out(visit, snapshot.guild_id, hold)}"
+    message = f"{described(hold)}; to put everything back: {holds.news.way_out(snapshot.guild_id, visit.rules.config, hold)}"
     others = tuple(one for one in found.conditions if one.type != conditions.HELD)
     refusal = found.refusal
     if isinstance(refusal, Held):
@@ -109,7 +109,7 @@ def _held(visit: Visit, snapshot: GuildSnapshot, hold: Hold, found: Observation)
     )
     msg = (
         f"{hold.mark}: {why}, so nothing is put back; to put everything back: "
-        f"{visit.equipment.holds.way_out(visit, snapshot.guild_id, hold)}; to accept what is there, change the "
+        f"{visit.equipment.holds.news.way_out(snapshot.guild_id, visit.rules.config, hold)}; to accept what is there, change the "
         f"manifest; held back: {differs}{f'; and {more} more' if more > 0 else ''}"
     )
     return Held(msg, cause=hold.cause.value)

@@ -17,20 +17,19 @@ from typing import Final
 
 import structlog
 
-from provider_discord.apis.kinds import GUILD, PROVIDER_CONFIG
 from provider_discord.discord.errors import DiscordError
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds.actors import NOBODY, actors_of
 from provider_discord.kinds.census import Census, Known, digest
 from provider_discord.kinds.hold import Cause, GuildWatch, Hold, incident_end, incident_id
 from provider_discord.kinds.hold_links import Asker, HoldLinks
+from provider_discord.kinds.hold_news import HoldNews
 from provider_discord.kinds.recent import Recent
-from provider_discord.kinds.siblings import Sibling, Siblings, was_paused
+from provider_discord.kinds.siblings import Siblings, was_paused
 from provider_discord.kinds.timings import KindTimings
 from provider_discord.kinds.visibility import Presence
 from provider_discord.kube.resource import Resource
 from provider_discord.managed import meta
-from provider_discord.managed.announce import EventType
 from provider_discord.managed.errors import Starting
 from provider_discord.managed.resource import ManagedResource
 
@@ -71,6 +70,7 @@ class Holds:
             new_id: Makes the id of a hold: lower-case letters and digits.
         """
         self.links = HoldLinks()
+        self.news = HoldNews(siblings, self.links)
         self._siblings = siblings
         self._now = now
         self._wall = wall
@@ -110,7 +110,9 @@ class Holds:
         if begins:
             self._name_actors(guild, asker, snapshot)
             with guild.lock:
-                self._tell(asker, snapshot.guild_id, guild.watch.hold or after)
+                hold = guild.watch.hold or after
+            if hold is not None:
+                self.news.began(snapshot.guild_id, asker.rules.config, hold)
         return after
 
     def look(self, asker: Asker, snapshot: GuildSnapshot) -> Hold | None:
@@ -275,11 +277,11 @@ class Holds:
         # The Guild's condition is kept up to date; another object's may be left over from a hold that ended. But a
         # Guild that was made anew, or was not told yet, knows nothing of a hold that others tell of.
         config = asker.rules.config
-        guilds = [one for _, one in self._guild_objects(guild_id) if one.config == config]
+        guilds = [one for _, one in self._siblings.guild_objects(guild_id) if one.config == config]
         marks = [one.held for one in guilds if one.held is not None]
         if not marks:
             over = max((one.freed_at for one in guilds if one.freed_at is not None), default=None)
-            about = [one.held for _, one in self._objects(guild_id) if one.config == config]
+            about = [one.held for _, one in self._siblings.all_of(guild_id) if one.config == config]
             marks = [mark for mark in about if mark is not None and (over is None or mark.since > over)]
         watch.recover(marks, released=self._released(asker, guild_id))
         if watch.hold is not None:
@@ -290,40 +292,13 @@ class Holds:
 
     def _released(self, asker: Asker, guild_id: str) -> Callable[[str], bool]:
         """Return what tells of a hold's id whether a human has released it."""
-        ids = {sibling.release for _, sibling in self._guild_objects(guild_id)}
+        ids = {sibling.release for _, sibling in self._siblings.guild_objects(guild_id)}
         config = self.links.config(asker.rules.config)
         if config is not None:
             ids.add(meta.annotations_of(config).get(meta.RELEASE_HOLD, ""))
         return (ids - {""}).__contains__
 
-    def _objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
-        """Return the guild's objects, the Guild itself first."""
-        found = [
-            (resource, sibling)
-            for resource in self._siblings.stores
-            for sibling in self._siblings.of(resource, guild_id)
-        ]
-        return sorted(found, key=lambda one: one[0].kind != GUILD.kind)
-
-    def _guild_objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
-        """Return the Guild objects that have seen the guild, the eldest first: any other may be a stranger's."""
-        found = [
-            (resource, sibling)
-            for resource in self._siblings.stores
-            if resource.kind == GUILD.kind
-            for sibling in self._siblings.of(resource, guild_id)
-            if sibling.seen
-        ]
-        return sorted(found, key=lambda one: one[1].seniority)
-
     # Telling.
-
-    def way_out(self, asker: Asker, guild_id: str, hold: Hold) -> str:
-        """Return the command that releases a hold."""
-        said = f"{meta.RELEASE_HOLD}={hold.id} --overwrite"
-        for resource, sibling in self._guild_objects(guild_id):
-            return f"kubectl annotate {resource} {sibling.key.name} -n {sibling.key.namespace} {said}"
-        return f"kubectl annotate {PROVIDER_CONFIG.crd_name} {asker.rules.config} {said}"
 
     def _follow(
         self, asker: Asker, guild_id: str, before: Hold | None, after: Hold | None, *, begins: bool
@@ -334,52 +309,13 @@ class Holds:
             self._ended(guild_id, before, by_hand=by_hand)
         if begins and after is not None:
             self.links.metrics.hold_began(after.cause.value)
-            self.links.wake([(resource, sibling.key) for resource, sibling in self._guild_objects(guild_id)])
+            self.links.wake((resource, one.key) for resource, one in self._siblings.guild_objects(guild_id))
         if before != after:
             self._measure()
 
     def _ended(self, guild_id: str, hold: Hold, *, by_hand: bool = False) -> None:
-        why = "it was released" if by_hand else "nothing differs any more, or the incident is over"
-        _log.info("security: a hold is over", guild=guild_id, hold=hold.id, reason=why)
-        self._record(
-            guild_id,
-            "",
-            EventType.NORMAL,
-            "HoldReleased",
-            f"{hold.mark} is over: {why}; drift is put back again",
-        )
-        self.links.wake([(resource, sibling.key) for resource, sibling in self._objects(guild_id)])
+        self.news.ended(guild_id, hold, by_hand=by_hand)
         self._measure()
-
-    def _tell(self, asker: Asker, guild_id: str, hold: Hold | None) -> None:
-        if hold is None:
-            return
-        _log.warning(
-            "security: unexpected actor or change, nothing is put back until the hold is released",
-            guild=guild_id,
-            hold=hold.id,
-            cause=hold.cause.value,
-            differing=hold.differing,
-            vanished=hold.vanished,
-            objects=hold.total,
-            actors=hold.actors or None,
-        )
-        said = f"{described(hold)}; {self.way_out(asker, guild_id, hold)}"
-        self._record(guild_id, asker.rules.config, EventType.WARNING, "Held", said)
-
-    def _record(self, guild_id: str, config: str, type_: EventType, reason: str, message: str) -> None:
-        """Record an event about the Guild objects, or where there are none, the ProviderConfig."""
-        recorder = self.links.recorder
-        if recorder is None:
-            return
-        about = [
-            self._siblings.stores[resource].get(one.key) for resource, one in self._guild_objects(guild_id)
-        ]
-        if not about and config:
-            about = [self.links.config(config)]
-        for obj in about:
-            if obj is not None:
-                recorder.event(obj, type_, reason, message)
 
     def _name_actors(self, guild: _Guild, asker: Asker, snapshot: GuildSnapshot) -> None:
         """Ask the audit log, a few times a hold at most, and outside the lock: others need not wait for it."""
@@ -412,16 +348,3 @@ class Holds:
 def _is_gone(asker: Asker, channel_id: str) -> bool:
     finding = asker.connection.visibility.known(channel_id)
     return finding is not None and finding.presence in {Presence.GONE, Presence.ABSENT}
-
-
-def described(hold: Hold) -> str:
-    """Say what a hold is about, for the Guild's condition."""
-    what = f"{hold.differing} of the guild's {hold.total} objects differ at Discord though their manifests did not change"
-    gone = f" ({hold.vanished} of them are gone)" if hold.vanished else ""
-    if hold.counted > hold.differing:
-        gone += f"; {hold.counted} began to within the last poll, some of them are put back"
-    by = f", changed by {hold.actors}" if hold.actors else ""
-    if hold.cause is Cause.INCIDENT:
-        end = meta.to_rfc3339(hold.until) if hold.until is not None else "they end"
-        return f"{hold.mark}: Discord's incident actions are active until {end}; {what}{gone}{by}; only changed manifests are applied"
-    return f"{hold.mark}: {what}{gone}{by}; only changed manifests are applied, until nothing differs any more or the hold is released"

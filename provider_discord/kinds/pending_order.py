@@ -13,13 +13,10 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provider_discord.kinds.order import Gatherer
 from provider_discord.kinds.timings import KindTimings
 
 Items = Mapping[str, Any]
 Keys = Mapping[str, int]
-
-
 Find = Callable[[Keys], frozenset[str]]
 
 
@@ -34,6 +31,47 @@ class Disorder:
 
     wrong: frozenset[str]
     dragged: frozenset[str]
+
+
+class Gatherer:
+    """Gathers the changes of order of a guild, so that many objects share one bulk PATCH.
+
+    A guild is due once nothing was marked for the quiet period, or the first mark is as old as the longest wait.
+    Whoever finds it due takes it and plans for all. Instants are monotonic seconds of the caller's clock; every
+    method may be called from any thread.
+    """
+
+    def __init__(self, *, quiet_seconds: float, max_wait_seconds: float) -> None:
+        """Make a gatherer with nothing marked.
+
+        Args:
+            quiet_seconds: How long after a mark nothing further must come.
+            max_wait_seconds: How long the first mark waits at most.
+        """
+        self._quiet_seconds = quiet_seconds
+        self._max_wait_seconds = max_wait_seconds
+        self._lock = threading.Lock()
+        self._marks: dict[str, tuple[float, float]] = {}
+
+    def mark(self, guild: str, now: float) -> None:
+        """Note that the guild's order is to be put right."""
+        with self._lock:
+            first, _ = self._marks.get(guild, (now, now))
+            self._marks[guild] = (first, now)
+
+    def due(self, guild: str, now: float) -> float | None:
+        """Return how many seconds remain until the guild is due: 0 when it is, None when nothing is marked."""
+        with self._lock:
+            marks = self._marks.get(guild)
+        if marks is None:
+            return None
+        first, last = marks
+        return max(0.0, min(last + self._quiet_seconds, first + self._max_wait_seconds) - now)
+
+    def take(self, guild: str) -> bool:
+        """Take the guild's marks away. True for one caller only: the one that now has to plan and write."""
+        with self._lock:
+            return self._marks.pop(guild, None) is not None
 
 
 class PendingOrder:

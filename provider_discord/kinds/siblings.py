@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from provider_discord.apis.kinds import GUILD
 from provider_discord.discord.difference import SnapshotChange
 from provider_discord.discord.snowflake import is_snowflake
 from provider_discord.kinds import fights
@@ -109,10 +110,26 @@ class Siblings:
             found = [self._records[resource].get(key) for key in keys]
             return [sibling for sibling in found if sibling is not None and sibling.guild_id == guild_id]
 
+    def all_of(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
+        """Return the guild's objects of every kind, the Guild itself first."""
+        found = [(resource, sibling) for resource in self._stores for sibling in self.of(resource, guild_id)]
+        return sorted(found, key=lambda one: one[0].kind != GUILD.kind)
+
+    def guild_objects(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
+        """Return the Guild objects that have seen the guild, the eldest first: any other may be a stranger's."""
+        found = [
+            (resource, sibling)
+            for resource in self._stores
+            if resource.kind == GUILD.kind
+            for sibling in self.of(resource, guild_id)
+            if sibling.seen
+        ]
+        return sorted(found, key=lambda one: one[1].seniority)
+
     def home(self, kind: str, key: object) -> str:
         """Return namespace/name of the Guild object that stands for an object's guild, "" where there is none."""
         resources = {resource.kind: resource for resource in self._stores}
-        guild, resource = resources.get("Guild"), resources.get(kind)
+        guild, resource = resources.get(GUILD.kind), resources.get(kind)
         if guild is None or resource is None or not isinstance(key, Key):
             return ""
         with self._lock:
@@ -190,7 +207,7 @@ def sibling_of(obj: Obj) -> Sibling:
     if policies is None:
         policies = ["*"]
     position = wanted.get("position")
-    is_guild = obj.get("kind") == "Guild"
+    is_guild = obj.get("kind") == GUILD.kind
     deleting = bool(metadata.get("deletionTimestamp"))
     # Its own annotation, or that of what is above it: then its condition says so.
     paused = annotations.get(meta.PAUSED) == "true" or was_paused(obj)

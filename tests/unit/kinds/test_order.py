@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from provider_discord.discord.permissions import rank
 from provider_discord.kinds.order import (
-    Gatherer,
     PositionEntry,
     channel_place,
     misplaced_channels,
@@ -303,20 +302,3 @@ def test_a_full_guild_is_planned_quickly_enough_to_be_asked_often() -> None:
     keys = {str(number): -number for number in range(1, 501)}
     planned = plan_channel_order(channels, keys)
     assert plan_channel_order(verbatim(channels, planned), keys) == []
-
-
-def test_gatherer_waits_for_quiet_but_not_for_ever() -> None:
-    gatherer = Gatherer(quiet_seconds=0.5, max_wait_seconds=2.0)
-    assert gatherer.due("g", 10.0) is None
-    gatherer.mark("g", 10.0)
-    assert gatherer.due("g", 10.0) == pytest.approx(0.5)
-    gatherer.mark("g", 10.4)
-    assert gatherer.due("g", 10.5) == pytest.approx(0.4), "each mark starts the quiet period anew"
-    assert gatherer.due("other", 10.5) is None
-    for step in range(4, 20):
-        gatherer.mark("g", 10.0 + step / 10)
-    assert gatherer.due("g", 11.9) == pytest.approx(0.1), "the first mark does not wait longer than that"
-    assert gatherer.due("g", 30.0) == 0.0
-    assert gatherer.take("g")
-    assert not gatherer.take("g"), "one caller alone writes"
-    assert gatherer.due("g", 30.0) is None

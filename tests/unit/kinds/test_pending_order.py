@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from provider_discord.kinds.order import channel_block, misplaced_channels, moved_channels
-from provider_discord.kinds.pending_order import Disorder, PendingOrder
+from provider_discord.kinds.pending_order import Disorder, Gatherer, PendingOrder
 from provider_discord.kinds.timings import KindTimings
 
 _KEYS = {"1": 1, "2": 2, "3": 3}
@@ -70,3 +72,20 @@ def test_how_things_stand_after_our_own_request_is_our_own_doing() -> None:
     assert _look(pending, "3", "1", "2").dragged == frozenset()
     _look(pending, "1", "2", "3")
     assert _look(pending, "3", "1", "2").dragged == frozenset("3")
+
+
+def test_gatherer_waits_for_quiet_but_not_for_ever() -> None:
+    gatherer = Gatherer(quiet_seconds=0.5, max_wait_seconds=2.0)
+    assert gatherer.due("g", 10.0) is None
+    gatherer.mark("g", 10.0)
+    assert gatherer.due("g", 10.0) == pytest.approx(0.5)
+    gatherer.mark("g", 10.4)
+    assert gatherer.due("g", 10.5) == pytest.approx(0.4), "each mark starts the quiet period anew"
+    assert gatherer.due("other", 10.5) is None
+    for step in range(4, 20):
+        gatherer.mark("g", 10.0 + step / 10)
+    assert gatherer.due("g", 11.9) == pytest.approx(0.1), "the first mark does not wait longer than that"
+    assert gatherer.due("g", 30.0) == 0.0
+    assert gatherer.take("g")
+    assert not gatherer.take("g"), "one caller alone writes"
+    assert gatherer.due("g", 30.0) is None

@@ -22,7 +22,7 @@ from datetime import datetime
 
 from provider_discord.kube.resource import Key
 
-DISOWNING = frozenset({"NotAllowed", "ExternalNameInvalid"})
+DISOWNING = frozenset({"NotAllowed", "ExternalNameInvalid", "ExternalNameChanged"})
 """Reasons of refusals that say that an object never had a right to its external name: it owns nothing by it."""
 
 

@@ -34,6 +34,10 @@ DELETE_ATTEMPT = "discord.crossplane.io/delete-attempt"
 ACKNOWLEDGED_BOT = "discord.crossplane.io/acknowledged-bot"
 """On a ProviderConfig: the id of the bot user whose writes are wanted. Set at the first connection."""
 
+ACKNOWLEDGED_NAME = "discord.crossplane.io/acknowledged-external-name"
+"""On an object that stood for something else: the external name that it shall stand for now. The provider sets it itself
+where it makes or adopts something in place of what is gone."""
+
 RELEASE_HOLD = "discord.crossplane.io/release-hold"
 """On a Guild or a ProviderConfig: the id of the hold that is released, as the condition `Held` names it."""
 

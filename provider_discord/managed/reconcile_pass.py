@@ -281,7 +281,25 @@ class Pass:
             tools.metrics.deleted(mr.resource, seconds=(tools.wall() - asked).total_seconds())
         return results.forget()
 
+    def leave_alone(self, message: str) -> Result:
+        """Let an object go whose external resource is not its own to delete, or not any more."""
+        self.tools.announcer.normal(self.mr.obj, "LeftAlone", message)
+        self.log.info(
+            "let go of an object and left alone what it named",
+            external_name=self.mr.external_name,
+            why=message,
+        )
+        return self.finish_deletion()
+
     # Claims.
+
+    def named(self, external_name: str) -> dict[str, str | None]:
+        """Return the annotations by which the object stands for something from now on.
+
+        Where it stood for something else, they say that this is meant: the status may be written only later, or never.
+        """
+        another = self.mr.at_provider.get("id") not in {None, external_name}
+        return {meta.EXTERNAL_NAME: external_name, meta.ACKNOWLEDGED_NAME: external_name if another else None}
 
     def claim(self, external_name: str) -> Claim | None:
         """Claim an external name at once; return the older claim that owns it, None if it is ours now."""

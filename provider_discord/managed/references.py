@@ -136,6 +136,9 @@ class ReferenceResolver:
         if name is None:
             msg = f"{what}, which has no external name yet (it is not ready)"
             raise _UnresolvedError(msg)
+        if ManagedResource.of(target, obj, possible=kind.is_external_name if kind else None).stood_for:
+            msg = f"{what}, whose external name was changed: its condition says more"
+            raise _UnresolvedError(msg)
         return name
 
 

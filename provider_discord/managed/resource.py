@@ -169,6 +169,19 @@ class ManagedResource:
         return self.external_name is not None and self.at_provider.get("id") == self.external_name
 
     @property
+    def stood_for(self) -> str | None:
+        """What the object stood for until its external name was changed, as it seems by hand; None: nothing else.
+
+        It is not asked of an object that merely looked at something, and not where the change is acknowledged.
+        """
+        before = str(self.at_provider.get("id") or "")
+        if not before or self.external_name in {None, before} or self.status.get("observedOnly"):
+            return None
+        if self.annotations.get(meta.ACKNOWLEDGED_NAME) == self.external_name:
+            return None
+        return before
+
+    @property
     def config_name(self) -> str:
         """The name of its ProviderConfig."""
         return config_name_of(self.obj)

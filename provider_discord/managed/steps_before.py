@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provider_discord.managed import conditions, meta, results
+from provider_discord.managed.claims import Claim
 from provider_discord.managed.errors import Waiting
 from provider_discord.managed.reconcile_pass import Pass, in_use
 from provider_discord.managed.results import Result
@@ -83,20 +84,37 @@ def swept_away(p: Pass) -> Result | None:
 
 
 def claim(p: Pass) -> Result | None:
-    """Claim the external name. The younger of two objects writes and deletes nothing."""
+    """Claim the external name. The younger of two objects writes and deletes nothing.
+
+    Nor does the older one delete what another object stands for too: it was copied, to another namespace say, and is
+    deleted as the younger's condition advises.
+    """
     if p.mr.external_name is None:
         if p.mr.uid not in p.tools.memory.created:
             # Left over from an adoption that did not come about: to others it would seem to be taken.
             p.unclaim()
         return None
     owner = p.claim(p.mr.external_name)
+    if p.mr.deleting and meta.finalizers_of(p.mr.obj) in ([], [meta.FINALIZER]):
+        heir = owner or _heir(p, p.mr.external_name)
+        if heir is not None:
+            now = "" if owner else " now"
+            return p.leave_alone(
+                f"external resource {p.mr.external_name} belongs to {heir}{now} and was left alone"
+            )
     if owner is None:
         return None
-    if p.mr.deleting and meta.finalizers_of(p.mr.obj) in ([], [meta.FINALIZER]):
-        message = f"external resource {p.mr.external_name} belongs to {owner} and was left alone"
-        p.tools.announcer.normal(p.mr.obj, "LeftAlone", message)
-        return p.finish_deletion()
     raise in_use(p.mr.external_name, owner)
+
+
+def _heir(p: Pass, external_name: str) -> Claim | None:
+    """Return who owns an external name once this object is gone; None: nobody, or only such as are deleted, too."""
+    tools, store = p.tools, p.tools.stores[p.mr.resource]
+    for one in tools.claims.claimants(p.mr.kind, external_name):
+        obj = store.get(one.key) if one.writes and one.key != p.mr.key else None
+        if obj is not None and not meta.is_deleting(obj):
+            return one
+    return None
 
 
 def references(p: Pass) -> Result | None:

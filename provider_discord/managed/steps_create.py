@@ -29,7 +29,8 @@ def unsettled_create(p: Pass) -> Result | None:
     if opened is None:
         return None
     if attempts.settled_by_human(opened, p.mr.external_name):
-        p.persist(attempts.succeeded(p.mr.external_name or "", _not_before(opened, p.tools.wall())))
+        name = p.mr.external_name or ""
+        p.persist(attempts.succeeded(name, _not_before(opened, p.tools.wall())) | p.named(name))
         return None
     if opened.attempt.id and p.tools.memory.failed.get(p.mr.uid) == opened.attempt.id:
         p.persist(attempts.failed(_not_before(opened, p.tools.wall())))
@@ -66,7 +67,9 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
         p.tools.memory.created[p.mr.uid] = (opened.attempt.id, name)
     p.tools.checkpoint("resolve.found")
     told = p.persist_critical(
-        {**attempts.succeeded(name, _not_before(opened, p.tools.wall())), **resolution.annotations},
+        attempts.succeeded(name, _not_before(opened, p.tools.wall()))
+        | p.named(name)
+        | dict(resolution.annotations),
         attempt_id=opened.attempt.id,
         made=True,
     )

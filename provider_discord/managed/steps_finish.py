@@ -25,6 +25,8 @@ def deletion(p: Pass) -> Result | None:
         return p.poll()  # Somebody else is not done yet; ours goes last. A finalizer's removal wakes us.
     if finalizers and meta.FINALIZER not in finalizers:
         return results.forget()  # Our part is done, or never began.
+    if p.observed.let_go:
+        return p.leave_alone(p.observed.let_go)
     if not p.observed.exists:
         if deletions.begun_deletion(p.mr) is not None and p.mr.uid not in p.tools.memory.deleted:
             # Its answer was lost, or the process that waited for it.

@@ -32,7 +32,7 @@ def observe(p: Pass) -> Result | None:
     if adopted and found is not None:
         p.claim_new(found)
         p.tools.checkpoint("adopt.before-persist")
-        p.persist({meta.EXTERNAL_NAME: found, **observation.annotations}, finalizer=True)
+        p.persist({**p.named(found), **observation.annotations}, finalizer=True)
         p.tools.checkpoint("adopt.persisted")
         message = f"adopted external resource {found}"
         p.tools.announcer.normal(p.mr.obj, "AdoptedExternalResource", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,42 @@ def test_the_younger_takes_over_when_the_older_goes(world: World) -> None:
     assert world.obj(older) is None
     assert world.states(younger) == SETTLED
     assert world.cloud.objects[id_].spec["size"] == 2
+
+
+@pytest.mark.parametrize(
+    ("heir", "stays", "reason"),
+    [
+        ({}, True, "it was copied, and the older one deleted as the younger's condition advises"),
+        ({"policies": ["Observe"]}, False, "who only looks at it does not have it"),
+        ({"deleted": True}, False, "both are to go, and so does what they stand for"),
+    ],
+)
+def test_the_older_does_not_delete_what_another_one_stands_for(
+    world: World, heir: dict[str, Any], stays: bool, reason: str
+) -> None:
+    older = world.thing("older", size=1)
+    world.run(5)
+    id_ = world.external_name(older)
+    younger = world.thing(
+        "younger",
+        namespace="moved",
+        size=2,
+        annotations={meta.EXTERNAL_NAME: id_},
+        policies=heir.get("policies"),
+    )
+    world.run(130)
+    if heir.get("deleted"):
+        world.set_annotation(younger, meta.PAUSED, "true")
+        world.delete(younger)
+    world.delete(older)
+    world.run(5)
+    assert world.obj(older) is None
+    assert (id_ in world.cloud.objects) is stays, reason
+    if stays:
+        assert "LeftAlone" in world.recorder.reasons("older")
+        assert world.states(younger) == SETTLED
+        assert world.external_name(younger) == id_
+        assert len(world.cloud.objects) == 1
 
 
 def test_observers_share(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from provider_discord.managed import meta
+from provider_discord.managed.errors import Blocked
 from tests.unit.managed.managed_world import PLACES, SETTLED, THINGS, World
 
 
@@ -244,3 +245,22 @@ def test_a_waiting_object_writes_its_condition_once(world: World) -> None:
     world.api.writes.clear()
     world.run(300)
     assert [write for write in world.api.writes if write[1] == THINGS.kind] == []
+
+
+def test_a_target_whose_external_name_was_moved_is_not_followed(world: World) -> None:
+    """Its own pass refuses it as long as nobody acknowledges it; who refers to it must not go ahead."""
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(5)
+    before = world.external_name(place, resource=PLACES)
+    strangers = world.cloud.make("Place", {"name": "theirs"})
+    world.cloud.observe_errors["here"] = Blocked("changed", reason="ExternalNameChanged")
+    world.set_annotation(place, meta.EXTERNAL_NAME, strangers, resource=PLACES)
+    world.run(130)
+    assert place_of(world, key) == before
+    assert "was changed" in world.message(key)
+    world.cloud.observe_errors.clear()
+    world.set_annotation(place, meta.ACKNOWLEDGED_NAME, strangers, resource=PLACES)
+    world.run(130)
+    assert place_of(world, key) == strangers
+    assert world.states(key) == SETTLED

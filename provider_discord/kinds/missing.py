@@ -57,7 +57,7 @@ def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Map
 def was_there(
     visit: Visit, guild_id: str, thing_id: str, *, listed: Callable[[GuildSnapshot], Collection[str]]
 ) -> bool:
-    """Tell whether this object has seen, or made, a channel or role that is not there.
+    """Tell whether this object has seen, or made, a channel or role, be it there or not.
 
     Its status tells, or this process's memory, or where the process died between the two: the object's record of a
     create that succeeded.
@@ -98,7 +98,8 @@ def _is_on_record(
     if not first <= int(thing_id) < end:
         return False
     now = listed(visit.look(guild_id, decisive=True))
-    return not any(first <= int(found) < end and not visit.claimed_by_others(found) for found in now)
+    others = (found for found in now if found != thing_id)
+    return not any(first <= int(found) < end and not visit.claimed_by_others(found) for found in others)
 
 
 def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Finding, Mapping[str, Any] | None]:

@@ -1,0 +1,211 @@
+"""An external name is a line of text: moving it to a stranger must neither overwrite nor delete the stranger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provider_discord.kube.workqueue import Priority
+from provider_discord.managed import meta
+from provider_discord.managed.errors import Blocked
+from provider_discord.managed.external import Change, Observation
+
+if TYPE_CHECKING:
+    from tests.unit.kinds.conftest import Thing, World
+
+_KINDS = ["Channel", "Role"]
+
+
+def _ours(world: World, kind: str, name: str = "ours") -> Thing:
+    thing = world.channel(name, type="category") if kind == "Channel" else world.role(name, color=9)
+    thing.settle()
+    return thing
+
+
+def _stranger(world: World, kind: str, name: str = "theirs") -> dict[str, Any]:
+    world.advance(61)  # The guild is read again.
+    if kind == "Channel":
+        return world.discord.create_channel({"name": name, "type": 4})
+    return world.discord.create_role({"name": name, "color": 5})
+
+
+def _names(world: World, kind: str) -> set[str]:
+    found = world.discord.channels() if kind == "Channel" else world.discord.roles()
+    return {str(raw["name"]) for raw in found}
+
+
+def _let_go(thing: Thing) -> str:
+    outcome = thing.mark_deleted().reconcile()
+    assert isinstance(outcome, Observation)
+    return outcome.let_go
+
+
+def _forget(world: World, thing: Thing) -> None:
+    """Have the process not know any more that it made the thing."""
+    made = world.session.connection.made
+    maker = made.get(thing.id)
+    assert maker is not None
+    made.drop(thing.id, maker)
+
+
+# A name that was moved.
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_name_that_was_moved_to_a_stranger_is_refused(world: World, kind: str) -> None:
+    thing, there = _ours(world, kind), _stranger(world, kind)
+    before, mark = thing.id, world.mark()
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    for priority in (Priority.CHANGE, Priority.POLL):
+        with pytest.raises(Blocked, match=f"{there['id']} .theirs.*{before} .ours") as error:
+            thing.reconcile(priority)
+    assert error.value.reason == "ExternalNameChanged"
+    assert meta.ACKNOWLEDGED_NAME in str(error.value)
+    assert thing.at_provider["id"] == before, "or the next pass would take the stranger for its own"
+    assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_deleting_it_then_deletes_neither(world: World, kind: str) -> None:
+    thing, there = _ours(world, kind), _stranger(world, kind)
+    before = thing.id
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    why = _let_go(thing)
+    assert before in why
+    assert there["id"] in why
+    assert {"ours", "theirs"} <= _names(world, kind)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_both_ways_out_lead_out(world: World, kind: str) -> None:
+    thing, there = _ours(world, kind), _stranger(world, kind)
+    before = thing.id
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    with pytest.raises(Blocked):
+        thing.reconcile()
+    thing.annotate({meta.EXTERNAL_NAME: before})
+    thing.settle()
+    thing.annotate({meta.EXTERNAL_NAME: there["id"], meta.ACKNOWLEDGED_NAME: before})
+    with pytest.raises(Blocked):
+        thing.reconcile()  # Another id was acknowledged, once.
+    thing.annotate({meta.ACKNOWLEDGED_NAME: there["id"]})
+    thing.settle()
+    assert thing.at_provider["id"] == there["id"]
+    assert "theirs" not in _names(world, kind)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_what_is_gone_may_be_replaced_by_another(world: World, kind: str) -> None:
+    thing, there = _ours(world, kind), _stranger(world, kind)
+    world.discord.delete_channel("ours") if kind == "Channel" else world.discord.delete_role("ours")
+    world.advance(61)
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    thing.settle(Priority.POLL)
+    assert thing.at_provider["id"] == there["id"]
+
+
+def test_what_is_only_looked_at_may_be_anything(world: World) -> None:
+    thing, there = _ours(world, "Role"), _stranger(world, "Role")
+    thing.obj["spec"]["managementPolicies"] = ["Observe"]
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    assert thing.observe().at_provider is not None
+    assert thing.at_provider["id"] == there["id"]
+
+
+def test_many_names_moved_at_once_overwrite_nobody(world: World) -> None:
+    """A hold is about things that changed at Discord; here nothing did."""
+    things = [_ours(world, "Role", f"ours-{n}") for n in range(9)]
+    strangers = [_stranger(world, "Role", f"theirs-{n}") for n in range(8)]
+    for thing, there in zip(things, strangers, strict=False):
+        thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    mark = world.mark()
+    for thing in things[:8]:
+        with pytest.raises(Blocked, match=r"ours-.*to keep the latter"):
+            thing.reconcile(Priority.POLL)
+    things[8].reconcile(Priority.POLL)
+    assert world.writes_since(mark) == []
+
+
+# What is its own.
+
+
+def test_a_name_with_no_status_is_imported_but_not_deleted_unseen(world: World) -> None:
+    there = _stranger(world, "Role")
+    thing = world.role("ours", external_name=there["id"])
+    assert "never saw" in _let_go(thing)
+    assert "theirs" in _names(world, "Role")
+    imported = world.role("imported", external_name=there["id"])
+    imported.settle()
+    assert imported.mark_deleted().reconcile() == Change()
+    assert "imported" not in _names(world, "Role")
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("remade", [False, True])
+def test_its_own_record_of_a_create_is_enough(world: World, kind: str, *, remade: bool) -> None:
+    """The process died after the create had been recorded, and before the status was written."""
+    thing = _ours(world, kind)
+    thing.obj["status"] = {"atProvider": {"id": "1", "guildId": world.guild_id}} if remade else {}
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    at = meta.to_rfc3339(world.wall())
+    thing.annotate({meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at})
+    _forget(world, thing)
+    assert isinstance(thing.observe(), Observation)
+    assert thing.mark_deleted().reconcile() == Change()
+    assert "ours" not in _names(world, kind)
+
+
+def test_a_record_of_another_create_is_not(world: World) -> None:
+    thing = _ours(world, "Role")
+    there = _stranger(world, "Role")
+    at = meta.to_rfc3339(world.wall())
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    thing.annotate({meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at, meta.EXTERNAL_NAME: there["id"]})
+    assert _let_go(thing)
+    assert {"ours", "theirs"} <= _names(world, "Role")
+
+
+# @everyone.
+
+
+def test_a_role_named_by_the_guilds_id_is_not_everyone_by_that(world: World) -> None:
+    thing = world.role("helpers", external_name=world.guild_id, permissionNames=["ADMINISTRATOR"])
+    mark = world.mark()
+    with pytest.raises(Blocked, match="every member") as error:
+        thing.reconcile()
+    assert error.value.reason == "ExternalNameInvalid"
+    assert world.writes_since(mark) == []
+    thing.spec(everyone=True, name=None, permissionNames=["VIEW_CHANNEL"]).settle()
+
+
+# Guilds.
+
+
+def test_a_guild_objects_name_that_was_moved_is_refused(world: World) -> None:
+    thing = world.guild(name="Simulated Guild", external_name=world.guild_id)
+    thing.settle()
+    other = world.discord.create_guild("Other Guild")["id"]
+    thing.annotate({meta.EXTERNAL_NAME: other})
+    with pytest.raises(
+        Blocked, match=f"guild {other} .Other Guild.*guild {world.guild_id} .Simulated Guild"
+    ) as error:
+        thing.reconcile()
+    assert error.value.reason == "ExternalNameChanged"
+    thing.spec(name="Other Guild").annotate({meta.ACKNOWLEDGED_NAME: other})
+    thing.settle()
+    assert world.discord.guild(other)["name"] == "Other Guild"
+
+
+def test_a_guild_object_without_annotation_finds_its_guild_before_one_of_its_name(world: World) -> None:
+    thing = world.guild(name="Simulated Guild", external_name=world.guild_id)
+    thing.settle()
+    world.discord.set_guild(name="Renamed")
+    other = world.discord.create_guild("Simulated Guild")["id"]
+    assert other != world.guild_id
+    thing.annotate({meta.EXTERNAL_NAME: None})
+    world.advance(120)
+    thing.settle()
+    assert thing.id == world.guild_id
+    assert world.discord.guild()["name"] == "Simulated Guild"

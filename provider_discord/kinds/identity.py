@@ -59,7 +59,7 @@ class Identified:
         """Look, if the object may stand for what it names."""
         if mr.deleting:
             why = let_go(self.visit)
-            return Observation(exists=True, let_go=why) if why else self.external.observe(mr)
+            return Observation(exists=False, let_go=why) if why else self.external.observe(mr)
         check_name(self.visit)
         if mr.kind == GUILD.kind and mr.external_name is None:
             return self._observe_guild(mr)
@@ -78,8 +78,8 @@ class Identified:
         return self.external.update(mr, observation)
 
     def delete(self, mr: ManagedResource, observation: Observation) -> Change:
-        """Delete what is the object's own."""
-        return Change(wrote=False) if observation.let_go else self.external.delete(mr, observation)
+        """Delete what observe has found to be the object's own."""
+        return self.external.delete(mr, observation)
 
     def _observe_guild(self, mr: ManagedResource) -> Observation:
         """Look at the guild that the status of an object without an annotation shows; by its name only without that."""

@@ -68,8 +68,8 @@ class Observation:
         requeue_after_seconds: Look again sooner than the poll (an order change being gathered, say).
         warnings: Things to tell in an event, once a generation, that hinder nothing.
         conditions: Further conditions to set.
-        let_go: Why the object, which is being deleted, goes without anything being done outside: what it names is not
-            its own. "": it is, and delete decides.
+        let_go: Why the object, which is being deleted, goes without anything being looked at or done outside: what it
+            names is not its own. "": it is its own.
         refusal: Why the create (if it does not exist) or the update (if it differs) must not be sent: the same
             name is taken, a permission is missing, the bot would lock itself out. Raised by the reconciler
             when it is about to write, so that it costs no annotations and hinders neither looking nor

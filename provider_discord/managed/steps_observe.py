@@ -57,7 +57,7 @@ def absent_observe_only(p: Pass) -> Result | None:
 
 def creation_grace(p: Pass) -> Result | None:
     """Take "does not exist" for the provider's lag shortly after a create, while deleting too."""
-    if p.observed.exists:
+    if p.observed.exists or p.observed.let_go:
         return None
     created = meta.from_rfc3339(p.mr.annotations.get(meta.CREATE_SUCCEEDED))
     if created is None:

@@ -125,9 +125,7 @@ class Thing:
         observation = external.observe(self.mr)
         self._take(observation)
         if self.obj["metadata"].get("deletionTimestamp"):
-            if observation.let_go or not observation.exists:
-                return observation
-            return external.delete(self.mr, observation)
+            return external.delete(self.mr, observation) if observation.exists else observation
         if observation.exists and not observation.diff:
             return observation
         if observation.refusal is not None:

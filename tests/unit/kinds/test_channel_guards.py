@@ -126,14 +126,27 @@ def test_the_annotation_adopts(world: World) -> None:
 # External names that are not ours.
 
 
-def test_an_external_name_of_another_type_is_refused_also_for_deletion(world: World) -> None:
+def test_an_external_name_of_another_type_is_refused_and_let_go(world: World) -> None:
     there = world.discord.create_channel({"name": "Lounge", "type": 2})
     thing = world.channel("general", external_name=there["id"])
+    with pytest.raises(Blocked) as refused:
+        thing.reconcile()
+    assert refused.value.reason == "ExternalNameInvalid"
+    left = thing.mark_deleted().reconcile()
+    assert isinstance(left, Observation)
+    assert there["id"] in left.let_go
+    assert world.requests(writes=True) == []
+
+
+def test_a_channel_whose_type_was_changed_by_the_manifest_is_not_deleted(world: World) -> None:
+    thing = world.channel("general")
+    thing.settle()
+    thing.spec(type="voice")
     for attempt in (thing.reconcile, thing.mark_deleted().reconcile):
         with pytest.raises(Blocked) as refused:
             attempt()
         assert refused.value.reason == "ExternalNameInvalid"
-    assert world.requests(writes=True) == []
+    assert len(world.discord.channels()) == 1
 
 
 def test_an_external_name_of_another_guild_is_refused(world: World) -> None:
@@ -170,11 +183,11 @@ def test_an_id_that_no_channel_ever_had_is_refused_and_stays_so(world: World) ->
 def test_a_wrong_digit_in_the_id_of_a_channel_of_ours_is_refused(world: World) -> None:
     thing = world.channel("general")
     thing.settle()
-    thing.annotate({"crossplane.io/external-name": str(int(thing.id) + 1)})
-    mark = world.mark()
-    with pytest.raises(Blocked) as refused:
+    right, mark = thing.id, world.mark()
+    thing.annotate({"crossplane.io/external-name": str(int(right) + 1)})
+    with pytest.raises(Blocked, match=f'"{right}" back') as refused:
         thing.reconcile()
-    assert refused.value.reason == "ExternalNameInvalid"
+    assert refused.value.reason == "ExternalNameChanged"
     assert world.writes_since(mark) == []
 
 

@@ -113,7 +113,7 @@ def test_strangers_objects_hide_nothing_from_the_count(world: World) -> None:
 def test_an_old_picture_ends_no_hold(world: World) -> None:
     """A pass that took long asks with the guild as it was before the raid."""
     channels = _adopted_channels(world, 12)
-    visit = channels[0].connect()._visit  # type: ignore[attr-defined]
+    visit = channels[0].connect().visit  # type: ignore[attr-defined]
     before = visit.look(world.guild_id, anew=True)
     _lock(world, channels)
     _look_anew(world)

@@ -22,18 +22,12 @@ no Remaining.
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from .priority import Priority
 from .timings import DiscordTimings
-
-if TYPE_CHECKING:
-    from .tickets import Ticket
 
 _PRECISION_SECONDS = 0.005
 """Headers are rounded to milliseconds; several roundings add up to less than this."""
@@ -127,7 +121,6 @@ class Bucket:
         self.blocked_until = -math.inf
         self.used_at = -math.inf
         self.epoch = 0
-        self.queues: dict[Priority, list[Ticket]] = {priority: [] for priority in Priority}
         self.members: set[tuple[str, str]] = set()
         self.booked: dict[Hashable, Booking] = {}
         self._margin = timings.reset_margin_seconds
@@ -143,30 +136,14 @@ class Bucket:
         self._taken = 0
         self._foreign = 0
         self._spare = 0
+        self._books_from = -math.inf
 
-    # Waiting tickets
-
-    def push(self, ticket: Ticket) -> None:
-        """Put a ticket in its class, in the order of its number (a requeued one keeps its place)."""
-        bisect.insort(self.queues[ticket.demand.priority], ticket, key=lambda waiting: waiting.number)
-
-    def waiting(self) -> int:
-        """Return how many tickets wait."""
-        return sum(len(queue) for queue in self.queues.values())
-
-    def ahead_of(self, ticket: Ticket, now: float) -> int:
-        """Return how many would be served before this ticket, those told to come back included."""
-        mine = ticket.demand.priority
-        ahead = 0
-        for priority, queue in self.queues.items():
-            if priority < mine:
-                ahead += len(queue)
-            elif priority is mine:
-                ahead += bisect.bisect_left(queue, ticket.number, key=lambda waiting: waiting.number)
+    def booked_by_others(self, identity: Hashable, now: float) -> int:
+        """Return how many others were told to come back and are still to come."""
+        if not self.booked:
+            return 0
         self.booked = {who: booking for who, booking in self.booked.items() if booking.lapses_at > now}
-        return ahead + sum(
-            1 for who, booking in self.booked.items() if booking.until > now and who != ticket.demand.identity
-        )
+        return sum(1 for who, booking in self.booked.items() if booking.until > now and who != identity)
 
     # Tokens
 
@@ -266,6 +243,8 @@ class Bucket:
         used = headers.limit - headers.remaining
         if used > 0:
             self._period = max(self._period, headers.reset_after / used)
+        if epoch < self.epoch:
+            self._books_from = max(self._books_from, end)
         if self.kind is BucketKind.SLIDING:
             self._latest = max(self._latest, end)
             return
@@ -294,16 +273,29 @@ class Bucket:
             # Somebody else takes from it too: leave them one more. It costs bursts, not throughput.
             self._spare = min(self._spare + 1, self.limit // 2)
         self._forget(self.limit if headers is None else headers.limit)
+        if headers is not None:
+            self._books_from = max(self._books_from, now + headers.reset_after)
         self.probing = True
         self.unlimited = False
 
     def idle(self, now: float, seconds: float) -> bool:
-        """Tell whether nothing would be lost by forgetting this bucket."""
-        return (
-            self.in_flight == 0
-            and not self.waiting()
-            and now > max(self.used_at + seconds, self.blocked_until, self._latest)
-        )
+        """Tell whether nothing would be lost by forgetting this bucket, if nobody waits for it."""
+        return self.in_flight == 0 and now > max(self.used_at + seconds, self.blocked_until, self._latest)
+
+    def surplus(self, headers: RateHeaders, *, sent_at: float, epoch: int) -> int:
+        """Return how much more an answer says was used than we sent; call it before the answer ends its request.
+
+        Args:
+            headers: The answer's.
+            sent_at: Just before it was sent.
+            epoch: ``self.epoch`` when it was granted.
+        """
+        if epoch < self.epoch or sent_at < self._books_from:  # of a window that is not wholly in the books
+            return 0
+        ours = self._taken
+        if self.kind is BucketKind.SLIDING:  # nothing ends: what was taken long ago came back
+            ours = min(ours, self._used(sent_at) + self.in_flight)
+        return headers.limit - headers.remaining - ours
 
     def _used(self, now: float) -> int:
         # A period that is too short makes this too large: `_latest`, where all are back, is the anchor.
@@ -359,6 +351,7 @@ class Bucket:
         """Start again from nothing but the limit."""
         if self._live:
             self._close()
+        self._books_from = max(self._books_from, self._latest)
         if limit != self.limit:
             self._spare = 0
         self.limit = limit

@@ -25,8 +25,10 @@ import math
 from collections.abc import Mapping
 
 from .bucket import Booking, Bucket, RateHeaders
+from .directory import Directory, Move
 from .errors import Scope
 from .global_limit import GlobalLimit
+from .line import Line
 from .parking import Parked, Parking
 from .priority import Priority
 from .tickets import Demand, Estimate, Refusal, Ticket, TicketState
@@ -41,11 +43,8 @@ class Limiter:
     def __init__(self, *, timings: DiscordTimings) -> None:
         self._timings = timings
         self._numbers = itertools.count()
-        self._hashes: dict[str, str] = {}
-        self._learnt_at: dict[tuple[str, str], float] = {}
-        self._buckets: dict[tuple[str, str], Bucket] = {}
-        self._assigned: dict[tuple[str, str], Bucket] = {}
-        self._waiting: set[Bucket] = set()
+        self._directory = Directory(timings=timings)
+        self._lines: dict[Bucket, Line] = {}
         self._in_flight: set[Ticket] = set()
         self._oldest: list[tuple[int, int, Ticket]] = []
         self._queued = 0
@@ -69,7 +68,7 @@ class Limiter:
     @property
     def buckets(self) -> int:
         """Buckets known."""
-        return len(self._buckets)
+        return len(self._directory.buckets)
 
     def parked(self, now: float) -> int:
         """Return how many sub-limits and shared limits are in force."""
@@ -84,7 +83,7 @@ class Limiter:
 
     def submit(self, demand: Demand, now: float) -> Ticket:
         """Queue a demand. Call ``pump`` next."""
-        bucket = self._assign(demand.route, demand.major)
+        bucket = self._directory.assign(demand.route, demand.major)
         booking = None if demand.identity is None else bucket.booked.pop(demand.identity, None)
         if booking is not None and now <= booking.lapses_at:
             ticket = Ticket(demand, booking.number, booking.arrived_at, bucket)
@@ -103,7 +102,7 @@ class Limiter:
             return granted
         if not self._urgent and self._first_in_line(now, granted):
             return granted
-        heap = [entry for bucket in self._waiting if (entry := self._candidate(bucket, now))]
+        heap = [entry for bucket in self._lines if (entry := self._candidate(bucket, now))]
         heapq.heapify(heap)
         while heap and self._global.room(now, heap[0][0]):
             level, _, ticket = heapq.heappop(heap)
@@ -116,7 +115,7 @@ class Limiter:
 
     def next_at(self, now: float) -> float | None:
         """Return when ``pump`` can grant more without anything coming back; None when never."""
-        if not self._waiting:
+        if not self._lines:
             return None
         over_all = self._global.next_at(now)
         instants = [] if over_all is None else [over_all]
@@ -124,17 +123,18 @@ class Limiter:
             if self._oldest and self._global.room(now):
                 instants.append(self._oldest[0][-1].arrived_at + self._timings.ageing_seconds)
             return min(instants, default=None)
-        for bucket in self._waiting:
-            for need in (1, 2) if bucket.queues[Priority.POLL] else (1,):  # a poll leaves the last token
+        for bucket, line in self._lines.items():
+            for need in (1, 2) if line.queues[Priority.POLL] else (1,):  # a poll leaves the last token
                 free_at = bucket.free_at(now, need)
                 if free_at is not None:
                     instants.append(free_at)
-            for priority, queue in bucket.queues.items():
+            for priority, queue in line.queues.items():
                 if queue and priority is not Priority.USER:  # he cannot rise
                     ages = self._ages(queue[0], now) + 1
                     instants.append(queue[0].arrived_at + ages * self._timings.ageing_seconds)
-            for member in bucket.members:
-                instants.extend(self._parking.ends(*member))
+            if self._parking:
+                for member in bucket.members:
+                    instants.extend(self._parking.ends(*member))
         later = [instant for instant in instants if instant > now]
         return min(later, default=None)
 
@@ -145,7 +145,8 @@ class Limiter:
         parked = self._blocking(ticket.demand, now)
         if parked is not None:
             best = Estimate(parked.until - now, parked.scope, parked.fields)
-        free_at = bucket.free_at(now, bucket.ahead_of(ticket, now) + 1)
+        ahead = self._lines[bucket].ahead_of(ticket) + bucket.booked_by_others(ticket.demand.identity, now)
+        free_at = bucket.free_at(now, ahead + 1)
         if free_at is not None and free_at - now > best.seconds:
             best = Estimate(free_at - now, Scope.USER)
         over_all = self._global.wait(now)
@@ -156,7 +157,7 @@ class Limiter:
     def book(self, ticket: Ticket, until: float) -> None:
         """Somebody was told to come back then: count it as ahead of who asks meanwhile, and keep its place."""
         demand = ticket.demand
-        bucket = self._assigned.get((demand.route, demand.major))
+        bucket = self._directory.assigned.get((demand.route, demand.major))
         if bucket is not None and demand.identity is not None:
             bucket.booked[demand.identity] = Booking(
                 until=until,
@@ -194,20 +195,20 @@ class Limiter:
             ok: Whether it was a success (2xx).
             sent_at: Just before its first byte.
         """
-        rate = RateHeaders.parse(headers) if headers is not None else None
-        known = rate is not None and self._learn(ticket, rate, now)
+        told = RateHeaders.parse(headers) if headers is not None else None
+        rate = None if told is None else self._learn(ticket, told, sent_at=sent_at, now=now)
         self._release(ticket, now)
         ticket.state = TicketState.DONE
-        if rate is not None and known:
+        if rate is not None:
             ticket.bucket.answered(rate, sent_at=sent_at, received_at=now, epoch=ticket.epoch)
         else:
-            ticket.bucket.ended(now=now, counted=rate is None, unlimited=ok and rate is None)
+            ticket.bucket.ended(now=now, counted=told is None, unlimited=ok and told is None)
 
     def refused(self, ticket: Ticket, *, now: float, headers: Mapping[str, str], refusal: Refusal) -> None:
         """A granted request was answered 429; it waits again, at its old place."""
         rate = RateHeaders.parse(headers)
-        if rate is not None and not self._learn(ticket, rate, now):
-            rate = None
+        if rate is not None:
+            rate = self._learn(ticket, rate, sent_at=ticket.granted_at, now=now, refused_by=refusal.scope)
         self._release(ticket, now)
         ticket.refused_by = refusal.scope
         until = now + refusal.retry_after + self._timings.reset_margin_seconds
@@ -258,12 +259,12 @@ class Limiter:
         return True
 
     def _candidate(self, bucket: Bucket, now: float) -> tuple[int, int, Ticket] | None:
-        tokens = bucket.tokens(now)
-        if tokens < 1:
+        line = self._lines.get(bucket)
+        if line is None or (tokens := bucket.tokens(now)) < 1:
             return None
         restricted = bool(self._parking) and any(member in self._parking for member in bucket.members)
         best: tuple[int, int, Ticket] | None = None
-        for queue in bucket.queues.values():
+        for queue in line.queues.values():
             for ticket in queue:
                 if restricted and self._blocking(ticket.demand, now) is not None:
                     continue
@@ -302,88 +303,74 @@ class Limiter:
         self._queued += 1
         self._urgent += ticket.demand.priority < Priority.POLL
         heapq.heappush(self._oldest, (ticket.number, id(ticket), ticket))
-        ticket.bucket.push(ticket)
-        self._waiting.add(ticket.bucket)
+        self._line_up(ticket)
+
+    def _line_up(self, ticket: Ticket) -> None:
+        line = self._lines.get(ticket.bucket)
+        if line is None:
+            line = self._lines[ticket.bucket] = Line()
+        line.push(ticket)
 
     def _dequeue(self, ticket: Ticket) -> None:
         self._queued -= 1
         self._urgent -= ticket.demand.priority < Priority.POLL
-        ticket.bucket.queues[ticket.demand.priority].remove(ticket)
-        if not ticket.bucket.waiting():
-            self._waiting.discard(ticket.bucket)
+        line = self._lines[ticket.bucket]
+        line.remove(ticket)
+        if not line:
+            del self._lines[ticket.bucket]
 
     def _blocking(self, demand: Demand, now: float) -> Parked | None:
         return self._parking.blocking(demand.route, demand.major, demand.fields, now)
 
-    # Which bucket
-
-    def _assign(self, route: str, major: str) -> Bucket:
-        bucket = self._assigned.get((route, major))
-        if bucket is None:
-            known = self._hashes.get(route)
-            bucket = self._bucket(known or route, hashed=known is not None, major=major)
-            self._assigned[route, major] = bucket
-            bucket.members.add((route, major))
-        return bucket
-
-    def _bucket(self, name: str, *, hashed: bool, major: str) -> Bucket:
-        # A route holds a space and a hash does not, so the names cannot meet.
-        bucket = self._buckets.get((name, major))
-        if bucket is None:
-            bucket = Bucket(name=name, hashed=hashed, major=major, timings=self._timings)
-            self._buckets[name, major] = bucket
-        return bucket
-
-    def _learn(self, ticket: Ticket, rate: RateHeaders, now: float) -> bool:
-        """Move a route's tickets to the bucket that the answer names, and guess the same for its other majors.
+    def _learn(
+        self,
+        ticket: Ticket,
+        rate: RateHeaders,
+        *,
+        sent_at: float,
+        now: float,
+        refused_by: Scope | None = None,
+    ) -> RateHeaders | None:
+        """Learn from bucket headers which buckets there are.
 
         Returns:
-            Whether the ticket is in that bucket now. An answer to something sent before the present hash was
-            learnt does not bring an older hash back; it tells of a bucket that is no longer used.
+            What to tell the ticket's bucket; None when they are about another one.
         """
-        route, major = ticket.demand.route, ticket.demand.major
-        if ticket.bucket.name == rate.bucket:
-            return True
-        if ticket.bucket.hashed and ticket.granted_at < self._learnt_at.get((route, major), -math.inf):
-            return False
-        news = self._hashes.get(route) != rate.bucket
-        self._hashes[route] = rate.bucket
-        self._learnt_at[route, major] = now
-        self._move(route, major, rate.bucket)
-        if news:
-            guesses = [key for key, bucket in self._assigned.items() if key[0] == route and not bucket.hashed]
-            for _, other in guesses:
-                self._move(route, other, rate.bucket)
-        return True
+        known, moves = self._directory.learn(ticket, rate, now)
+        self._follow(moves)
+        if known and refused_by in {None, Scope.USER}:
+            rate, moves = self._directory.compare(
+                ticket, rate, sent_at=sent_at, received_at=now, accepted=refused_by is None
+            )
+            self._follow(moves)
+        return rate if known else None
 
-    def _move(self, route: str, major: str, name: str) -> None:
-        old = self._assigned[route, major]
-        new = self._bucket(name, hashed=True, major=major)
-        if old is new:
+    def _follow(self, moves: list[Move]) -> None:
+        """Take those who wait and those under way along to their new bucket."""
+        if not moves:
             return
-        self._assigned[route, major] = new
-        old.members.discard((route, major))
-        new.members.add((route, major))
-        new.used_at = max(new.used_at, old.used_at)
-        for queue in old.queues.values():
-            moving = [
-                ticket for ticket in queue if (ticket.demand.route, ticket.demand.major) == (route, major)
-            ]
-            for ticket in moving:
-                queue.remove(ticket)
-                ticket.bucket = new
-                new.push(ticket)
-                self._waiting.add(new)
+        where = {(move.old, *move.member): move.new for move in moves}
+
+        def new_bucket(ticket: Ticket) -> Bucket | None:
+            return where.get((ticket.bucket, ticket.demand.route, ticket.demand.major))
+
+        for old in {move.old for move in moves}:
+            line = self._lines.get(old)
+            if line is not None:
+                for ticket in line.take_out(lambda ticket: new_bucket(ticket) is not None):
+                    ticket.bucket = new_bucket(ticket) or old
+                    self._line_up(ticket)
+                if not line:
+                    del self._lines[old]
         for ticket in self._in_flight:
-            if ticket.bucket is old and (ticket.demand.route, ticket.demand.major) == (route, major):
-                ticket.bucket = new
-                ticket.epoch = new.epoch
-                old.in_flight -= 1
-                new.in_flight += 1
-        if not old.waiting():
-            self._waiting.discard(old)
-            if not old.members and not old.in_flight:
-                self._buckets.pop((old.name, old.major), None)
+            new = new_bucket(ticket)
+            if new is not None:
+                ticket.bucket.give_back()
+                new.take(new.used_at)
+                ticket.bucket, ticket.epoch = new, new.epoch
+        for move in moves:
+            if move.old not in self._lines:
+                self._directory.drop(move.old)
 
     def _sweep(self, now: float) -> None:
         self._global.sweep(now)
@@ -391,9 +378,4 @@ class Limiter:
             return
         self._swept_at = now
         self._parking.sweep(now)
-        for name, bucket in list(self._buckets.items()):
-            if bucket.idle(now, self._timings.bucket_idle_seconds):
-                del self._buckets[name]
-                for member in bucket.members:
-                    self._assigned.pop(member, None)
-                    self._learnt_at.pop(member, None)
+        self._follow(self._directory.sweep(now, self._lines))

@@ -30,6 +30,7 @@ class DiscordTimings:
         unlimited_concurrency: Requests at a time on a route that shows no limit.
         ageing_seconds: A waiting call moves up one class after each of these.
         bucket_idle_seconds: After which an unused bucket is forgotten.
+        shared_bucket_seconds: For how long all majors of a hash are taken for one bucket after anything bore it out.
         ban_minimum_seconds: Shortest pause after a Cloudflare page.
         breaker_first_reset_seconds: How long an open circuit waits before a probe, at first.
         breaker_reset_seconds: ... at most.
@@ -65,6 +66,7 @@ class DiscordTimings:
     unlimited_concurrency: int = 8
     ageing_seconds: float = 30.0
     bucket_idle_seconds: float = 300.0
+    shared_bucket_seconds: float = 3_600.0
     ban_minimum_seconds: float = 60.0
     breaker_first_reset_seconds: float = 1.0
     breaker_reset_seconds: float = 20.0

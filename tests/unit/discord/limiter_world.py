@@ -67,6 +67,7 @@ class Server:
     sublimit: Callable[[str, frozenset[str], float], float] = lambda _, __, ___: 0.0
     wall: Callable[[float], float] = lambda now: now + 1_700_000_000.4567
     global_limit: int = 50
+    one_for_all: Callable[[float], bool] = lambda _: False
     buckets: dict[tuple[str, str], Window] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
     busiest: int = 0
@@ -85,9 +86,10 @@ class Server:
             return 429, {}, Refusal(Scope.GLOBAL, 1.0)
         name = self.hash_of(demand.route, now)
         wait = self.sublimit(demand.major, demand.fields, now)
-        accepted, remaining, reset_after, retry_after = self.bucket(name, demand.major).take(now)
+        bucket = self.bucket(name, "any" if self.one_for_all(now) else demand.major)
+        accepted, remaining, reset_after, retry_after = bucket.take(now)
         headers = {
-            "x-ratelimit-limit": str(self.bucket(name, demand.major).limit),
+            "x-ratelimit-limit": str(bucket.limit),
             "x-ratelimit-remaining": str(remaining),
             "x-ratelimit-reset-after": f"{reset_after:.3f}",
             "x-ratelimit-reset": f"{self.wall(now) + reset_after:.3f}",
@@ -185,7 +187,7 @@ def check_at_rest(world: World, tickets: list[Ticket]) -> None:
     assert [ticket for ticket in tickets if ticket not in world.done] == []
     assert world.limiter.in_flight == 0
     assert world.limiter.waiting == 0
-    assert all(bucket.in_flight == 0 for bucket in world.limiter._buckets.values())
+    assert all(bucket.in_flight == 0 for bucket in world.limiter._directory.buckets.values())
 
 
 def drawn(shape: str, seed: int, base: float, scale: float) -> Callable[[], float]:

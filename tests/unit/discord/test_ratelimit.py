@@ -27,7 +27,7 @@ def test_fixed_and_sliding_buckets_are_told_apart(kind: str, expected: BucketKin
     for _ in range(30):
         world.submit(Demand(ROLE, "1"))
     world.run()
-    assert world.limiter._assigned[ROLE, "1"].kind is expected
+    assert world.limiter._directory.assigned[ROLE, "1"].kind is expected
 
 
 def test_cold_majors_are_probed_side_by_side() -> None:
@@ -162,4 +162,4 @@ def test_idle_buckets_and_old_sublimits_are_forgotten() -> None:
     world.submit(Demand(ROLE, "new"))
     world.run(1.0)
     assert world.limiter.buckets == 1
-    assert world.limiter._assigned.keys() == {(ROLE, "new")}
+    assert world.limiter._directory.assigned.keys() == {(ROLE, "new")}

@@ -241,7 +241,8 @@ class Controller:
         if old is not None and new is not None and uid_of(old) != uid_of(new):
             # Deleted and made anew between two lists.
             self._reconciler.forget(uid_of(old))
-            self._tools.claims.release(resource.kind, key)
+            _, freed = self._tools.claims.release(resource.kind, key)
+            self._wake(Referrer(resource, claim.key) for claim in freed)
             old = None
         self._index.update(resource, key, new)
         self._follow_claims(resource, key, old, new)

@@ -211,8 +211,14 @@ class ProviderConfigs:
             config = self._write(meta.with_finalizer(config, meta.CONFIG_FINALIZER, present=True))
         self._warn_of_what_is_not_here_yet(config)
         state, result = self._login.connect(config, before or ConfigState())
-        if state.identity is not None and state.connected:
-            config, state = self._check_bot(config, state)
+        try:
+            if state.identity is not None and state.connected:
+                config, state = self._check_bot(config, state)
+        except Exception:
+            # It comes again, and opens another one.
+            if state.session is not None and (before is None or before.session is not state.session):
+                self._factory.close(state.session)
+            raise
         self._gate.put(name, state)
         if before is not None and before.session is not None and before.session is not state.session:
             self._lingering.retire(before.session)

@@ -156,7 +156,8 @@ class Pass:
             try:
                 if stale:
                     self._reread()
-                    if attempt_id and self._is_settled(attempt_id, made=made):
+                    name = annotations.get(meta.EXTERNAL_NAME) if made else None
+                    if attempt_id and self._is_settled(attempt_id, made=name):
                         return False
                 self.persist(annotations, leading=False)
             except KubeError as cause:
@@ -355,16 +356,17 @@ class Pass:
         )
         self.tools.stores[self.mr.resource].put_written(obj)
 
-    def _is_settled(self, attempt_id: str, *, made: bool) -> bool:
+    def _is_settled(self, attempt_id: str, *, made: str | None) -> bool:
+        """Tell whether somebody else has settled an attempt; a try of ours without an answer may have been carried out."""
         obj = self.mr.obj
         if attempts.is_open_under(obj, attempt_id):
             return False
-        if not made:
+        if made is None:
             return True
         another = attempts.open_attempt(obj)
         name = external_name_of(obj, self.kind.is_external_name)
         return (another is not None and bool(another.attempt.id)) or (
-            name is not None and name != self.mr.external_name
+            name not in {None, self.mr.external_name, made}
         )
 
     def _reread(self) -> None:

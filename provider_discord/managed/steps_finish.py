@@ -23,7 +23,7 @@ def deletion(p: Pass) -> Result | None:
     finalizers = meta.finalizers_of(p.mr.obj)
     if len(finalizers) > 1:
         return p.poll()  # Somebody else is not done yet; ours goes last. A finalizer's removal wakes us.
-    if finalizers and meta.FINALIZER not in finalizers:
+    if meta.FINALIZER not in finalizers:
         return results.forget()  # Our part is done, or never began.
     if p.observed.let_go:
         return p.leave_alone(p.observed.let_go)

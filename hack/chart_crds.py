@@ -1,9 +1,12 @@
-"""Writes the chart's CRDs: those of the package, marked as a Helm release's.
+"""Writes the chart's CRDs: those of the package, marked as a Helm release's; and a copy of its default values.
 
 A chart's `crds/` folder is the one place whose CRDs Helm installs, and waits for, before it looks up the kinds of
 everything else; but Helm never upgrades what is there. So the chart has them as templates as well, for everything
 after the first installation. A release takes over only what is marked as its own, and nothing in `crds/` is a
 template: hence the marks are written here, for the release that the documents tell to make.
+
+The templates can read any file of the chart but values.yaml, and want the defaults for what an upgrade with the values
+of an older chart leaves out (`provider-discord.fill`).
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ from typing import Final
 
 from provider_discord.apis import crds
 
-FOLDER: Final = Path(__file__).resolve().parents[1] / "chart" / "provider-discord" / "crds"
+_CHART: Final = Path(__file__).resolve().parents[1] / "chart" / "provider-discord"
+FOLDER: Final = _CHART / "crds"
+VALUES: Final = _CHART / "values.yaml"
+DEFAULTS: Final = _CHART / "files" / "defaults.yaml"
 _MARKS: Final = """
 metadata:
   annotations:
@@ -41,6 +47,7 @@ def main() -> None:
             path.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    DEFAULTS.write_bytes(VALUES.read_bytes())
     print(f"wrote {len(wanted)} CRDs to {FOLDER}", file=sys.stderr)
 
 

@@ -207,19 +207,18 @@ class Demo:
 
     def _apply(self, simulator: ControlClient) -> None:
         self._say(f"kubectl apply -n {NAMESPACE} -f {_shown(self._examples)}")
+        secrets: list[Obj] = []
         for document in self._documents:
-            if document["kind"] == "Secret":
-                document.pop("data", None)
-                document["stringData"] = {"token": TOKEN}
-            elif document["kind"] == "ProviderConfig":
+            if document["kind"] == "ProviderConfig":
                 document["spec"]["baseURL"] = f"{simulator.origin}/api/v10"
                 document["spec"]["credentials"]["secretRef"]["namespace"] = NAMESPACE
+                secrets.append(_secret(document["spec"]["credentials"]["secretRef"]))
             if document["kind"] != "ProviderConfig":
                 document.setdefault("metadata", {})["namespace"] = NAMESPACE
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         manifest = self._folder / "manifests.yaml"
         manifest.write_text(
-            yaml.safe_dump_all([namespace, *self._documents], sort_keys=False), encoding="utf-8"
+            yaml.safe_dump_all([namespace, *secrets, *self._documents], sort_keys=False), encoding="utf-8"
         )
         self._run_kubectl("apply", "-f", str(manifest))
 
@@ -408,6 +407,16 @@ def _is_true(obj: Obj) -> bool:
         if c.get("observedGeneration") == generation
     }
     return states.get("Ready") == states.get("Synced") == "True"
+
+
+def _secret(reference: Obj) -> Obj:
+    """Return the Secret that a ProviderConfig names, with the token of the simulated bot."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": reference["name"], "namespace": reference["namespace"]},
+        "stringData": {reference["key"]: TOKEN},
+    }
 
 
 def _answers(control: ControlClient) -> bool:

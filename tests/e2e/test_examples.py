@@ -105,12 +105,14 @@ def _use(system: System, objects: Iterable[Obj], *, features: Iterable[str] = ()
     """Fit the manifests to this test's namespace, bot and Discord, and the guild to their name, as the demo does."""
     system.config_name = CONFIG
     for obj in objects:
-        if obj["kind"] == "Secret":
-            obj["stringData"] = {"token": TOKEN}
-        elif obj["kind"] == "ProviderConfig":
+        if obj["kind"] == "ProviderConfig":
             assert obj["metadata"]["name"] == CONFIG
             obj["spec"]["baseURL"] = system.simulator.base_url
-            obj["spec"]["credentials"]["secretRef"]["namespace"] = system.namespace
+            reference = obj["spec"]["credentials"]["secretRef"]
+            reference["namespace"] = system.namespace
+            secret = {"name": reference["name"], "namespace": system.namespace}
+            data = {reference["key"]: TOKEN}
+            system.apply({"apiVersion": "v1", "kind": "Secret", "metadata": secret, "stringData": data})
         elif obj["kind"] == "Guild":
             system.discord.set_guild(name=obj["spec"]["forProvider"]["name"], features=list(features))
 

@@ -1,5 +1,7 @@
 """JSON schemas for kubeconform, made from what an API server says of its own kinds: nothing is downloaded.
 
+Those of the Prometheus operator's kinds, which this API server does not serve, are in the folder `monitoring`.
+
 An API server publishes OpenAPI v3 for every group and version, custom kinds included. Strictness, which OpenAPI
 leaves open, is added: an object with known properties has no others.
 """
@@ -7,6 +9,7 @@ leaves open, is added: an object with known properties has no others.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +18,12 @@ from controlplane import ControlPlane
 
 LOCATION: Final = "{{.Group}}-{{.ResourceKind}}-{{.ResourceAPIVersion}}.json"
 """A schema's file, in kubeconform's words; its group of the core kinds is their version."""
+MONITORING: Final = Path(__file__).with_name("monitoring")
 
 
 def write_schemas(control_plane: ControlPlane, folder: Path, objects: Iterable[Mapping[str, Any]]) -> None:
-    """Write a schema for the kind of each of these objects that the API server serves."""
+    """Write a schema for the kind of each of these objects that the API server serves, and the operator's."""
+    shutil.copytree(MONITORING, folder, dirs_exist_ok=True)
     wanted = {(obj["apiVersion"], obj["kind"]) for obj in objects}
     for api_version in {version for version, _ in wanted}:
         path = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ EVERYTHING: Obj = {
     "metrics": {
         "serviceMonitor": {
             "enabled": True,
-            "labels": {"release": "prometheus"},
+            "labels": {"release": "prometheus", "app": "kube-prometheus-stack"},
             "relabelings": [{"action": "labeldrop", "regex": "pod"}],
             "metricRelabelings": [{"action": "labeldrop", "regex": "le"}],
         }
@@ -44,8 +45,8 @@ EVERYTHING: Obj = {
     "networkPolicy": {"ingressFrom": [PEER], "extraEgress": [{"ports": [{"port": 3128}]}]},
     "podDisruptionBudget": {"maxUnavailable": "50%"},
     "deploymentAnnotations": {"example.org/a": "b"},
-    "podAnnotations": {"example.org/a": "b"},
-    "podLabels": {"example.org/a": "b"},
+    "podAnnotations": {"example.org/a": "b", "kubectl.kubernetes.io/default-container": "provider"},
+    "podLabels": {"example.org/a": "b", "app.kubernetes.io/version": "ours"},
     "priorityClassName": "system-cluster-critical",
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"key": "a", "operator": "Exists"}],
@@ -80,12 +81,16 @@ def test_every_object_fits_its_schema(
     """The schemas are those of the real API server; it takes what they allow, and refuses a word more."""
     objects = helm.template(values, "--include-crds")
     write_schemas(control_plane, tmp_path, objects)
-    skipped = "monitoring.coreos.com/v1/ServiceMonitor,monitoring.coreos.com/v1/PrometheusRule"
-    complaint = kubeconform(yaml.safe_dump_all(objects), tmp_path, "-skip", skipped)
-    assert not complaint
+    assert not kubeconform(yaml.safe_dump_all(objects), tmp_path)
 
+    if values is EVERYTHING:
+        one(objects, "ServiceMonitor")["spec"]["endpoints"][0]["intervall"] = "1m"
+        one(objects, "PrometheusRule")["spec"]["groups"][0]["rules"][0]["for"] = "5 min"
+        complaint = kubeconform(yaml.safe_dump_all(objects), tmp_path)
+        assert "intervall" in complaint
+        assert "/rules/0/for" in complaint
     one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["prots"] = []
-    assert "prots" in kubeconform(yaml.safe_dump_all(objects), tmp_path, "-skip", skipped)
+    assert "prots" in kubeconform(yaml.safe_dump_all(objects), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,20 @@ def test_every_object_fits_its_schema(
         ({"providerConfig": {"spec": {"credentials": {}}}}, "/providerConfig/spec"),
         ({"rbac": {"readNamespaces": ["Discord"]}}, "/rbac/readNamespaces"),
         ({"networkPolicy": {"apiServerPorts": []}}, "/networkPolicy/apiServerPorts"),
+        ({"networkPolicy": {"dnsPorts": []}}, "/networkPolicy/dnsPorts"),
+        ({"fullnameOverride": "Foo_Bar"}, "/fullnameOverride"),
+        ({"serviceAccount": {"name": "Bad_Name"}}, "/serviceAccount/name"),
+        ({"metrics": {"serviceMonitor": {"interval": "0.5s"}}}, "/metrics/serviceMonitor/interval"),
+        ({"prometheusRule": {"runbookURL": "wiki#"}}, "/prometheusRule/runbookURL"),
         ({"replicas": 2, "provider": {"leaderElection": False}}, "leader election"),
+        ({"image": {"tag": 1}}, "--set-string image.tag"),
+        ({"provider": {"poll": "0s"}}, "provider.poll is 0s"),
+        ({"provider": {"extraEnv": [{"name": "POD_NAME", "value": "x"}]}}, "POD_NAME, which is set already"),
+        ({"provider": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}, "A, which is set already"),
+        ({"podLabels": {"app": "x"}}, "podLabels has app"),
+        ({"metrics": {"serviceMonitor": {"scrapeTimeout": "1m"}}}, "scrapeTimeout .1m. is more than"),
+        ({"prometheusRule": {"enabled": True}}, "metrics.serviceMonitor.enabled=true"),
+        ({"rbac": {"connectionSecrets": True}}, "rbac.readNamespaces names no namespace"),
     ],
 )
 def test_wrong_values_are_refused(helm: Helm, values: Obj, complaint: str) -> None:
@@ -125,6 +143,35 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
                 compare(inner, properties[name], f"{path}.{name}")
 
     compare(values, schema, "")
+
+
+def test_values_of_an_older_chart_are_filled_up(helm: Helm, tmp_path: Path) -> None:
+    """With `--reuse-values` Helm gives the templates what an older chart had, and no default of this one."""
+    older = tmp_path / "provider-discord"
+    shutil.copytree(CHART, older)
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    free = {name: defaults[name] for name in ("livenessProbe", "readinessProbe", "resources", "affinity")}
+    (older / "values.yaml").write_text(json.dumps(free))
+    assert helm.template(chart=older) == helm.template()
+    # A section that grew.
+    (older / "values.yaml").write_text(json.dumps({**free, "metrics": {"serviceMonitor": {"enabled": True}}}))
+    assert helm.template(chart=older) == helm.template({"metrics": {"serviceMonitor": {"enabled": True}}})
+    # What is there stays, be it false, none or taken away.
+    chosen: Obj = {
+        "replicas": 0,
+        "networkPolicy": {"enabled": False},
+        "rbac": {"aggregate": False},
+        "livenessProbe": None,
+        "resources": {"limits": None},
+    }
+    objects = helm.template(chosen)
+    assert not {"NetworkPolicy"} & {obj["kind"] for obj in objects}
+    assert len([obj for obj in objects if obj["kind"] == "ClusterRole"]) == 1
+    deployment = one(objects, "Deployment")["spec"]
+    assert deployment["replicas"] == 0
+    container = deployment["template"]["spec"]["containers"][0]
+    assert container["livenessProbe"] is None
+    assert set(container["resources"]) == {"requests"}
 
 
 def test_chart_and_provider_are_of_one_version() -> None:
@@ -156,22 +203,30 @@ def test_ports_are_those_that_the_provider_listens_on(helm: Helm) -> None:
     objects = helm.template(EVERYTHING)
     container = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert container["name"] == "provider"
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"metrics": 8080, "health": 8081}
+    listening = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert listening == {"metrics": 8080, "health": 8081}
     for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
         assert container[probe]["httpGet"]["path"] == path
-        assert container[probe]["httpGet"]["port"] in ports
+        assert container[probe]["httpGet"]["port"] in listening
     service = one(objects, "Service")
     offered = {port["name"]: port["targetPort"] for port in service["spec"]["ports"]}
-    assert set(offered.values()) <= set(ports)
+    assert set(offered.values()) <= set(listening)
     monitor = one(objects, "ServiceMonitor")["spec"]
     assert monitor["endpoints"][0]["port"] in offered
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert one(objects, "ServiceMonitor")["metadata"]["labels"]["app"] == "kube-prometheus-stack"
     assert service["metadata"]["labels"][monitor["jobLabel"]] == "provider-discord"
     policy = one(objects, "NetworkPolicy")["spec"]
-    assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}], "from": [PEER]}]
+    ports = [{"port": 8080, "protocol": "TCP"}]
+    test = one(objects, "Pod")["metadata"]["labels"]
+    assert policy["ingress"] == [
+        {"ports": ports, "from": [PEER]},
+        {"ports": ports, "from": [{"podSelector": {"matchLabels": test}}]},
+    ]
+    assert not service["spec"]["selector"].items() <= test.items()
     egress = {(port["port"], port.get("protocol")) for rule in policy["egress"] for port in rule["ports"]}
-    assert egress == {(53, "UDP"), (53, "TCP"), (443, "TCP"), (6443, "TCP"), (3128, None)}
+    dns = {(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")}
+    assert egress == {*dns, (443, "TCP"), (6443, "TCP"), (8443, "TCP"), (3128, None)}
 
 
 def test_the_pods_pass_the_restricted_pod_security_standard(
@@ -223,6 +278,65 @@ def test_alerts_and_dashboards_are_put_in_as_they_are(helm: Helm) -> None:
     }
     assert files
     assert found == files
+
+
+def test_the_alerts_link_to_a_copy_of_the_runbooks(helm: Helm) -> None:
+    ours = "https://wiki.example.org/$discord"
+    values: Obj = {"prometheusRule": {"enabled": True, "requireServiceMonitor": False, "runbookURL": ours}}
+    spec = one(helm.template(values), "PrometheusRule")["spec"]
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    there = {
+        rule["alert"]: rule["annotations"].pop("runbook_url")
+        for group in spec["groups"]
+        for rule in group["rules"]
+    }
+    for group in alerts["groups"]:
+        for rule in group["rules"]:
+            theirs = rule["annotations"].pop("runbook_url")
+            assert there[rule["alert"]] == f"{ours}#{theirs.partition('#')[2]}"
+    assert spec == alerts
+
+
+def test_no_image_of_anybody_elses_is_run_by_default(helm: Helm) -> None:
+    """The top-level domain .invalid is no registry's, ever (RFC 6761)."""
+    template = one(helm.template(), "Deployment")["spec"]["template"]
+    image = template["spec"]["containers"][0]["image"]
+    assert image.partition("/")[0].endswith(".invalid")
+
+
+def reading(objects: list[Obj]) -> dict[str, list[Obj]]:
+    """Return the rules about Secrets and ConfigMaps, by the namespace in which they hold; `*` is everywhere."""
+    found: dict[str, list[Obj]] = {}
+    for obj in objects:
+        if obj["kind"] in {"Role", "ClusterRole"}:
+            rules = [rule for rule in obj["rules"] if {"secrets", "configmaps"} & set(rule["resources"])]
+            if rules:
+                found.setdefault(obj["metadata"].get("namespace", "*"), []).extend(rules)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "everything_in", "reason"),
+    [
+        ([], [], "by default only the token"),
+        (["discord"], ["discord"], "further namespaces do not take the token away"),
+        (["crossplane-system", "discord"], ["crossplane-system", "discord"], "its own namespace wholly"),
+        (["*"], ["*"], "everywhere"),
+        (["*", "discord"], ["*"], "everywhere is enough"),
+    ],
+)
+def test_secrets_are_read_where_the_values_say(
+    helm: Helm, namespaces: list[str], everything_in: list[str], reason: str
+) -> None:
+    objects = helm.template({"rbac": {"readNamespaces": namespaces}, "credentials": {"secretName": "bot"}})
+    rules = reading(objects)
+    for namespace in everything_in:
+        assert rules.pop(namespace) == [
+            {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]}
+        ], reason
+    token = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["bot"], "verbs": ["get"]}
+    own = {} if {"*", "crossplane-system"} & set(everything_in) else {"crossplane-system": [token]}
+    assert rules == own, reason
 
 
 def test_the_token_is_in_the_secret_and_nowhere_else(helm: Helm) -> None:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
 import pytest
+import yaml
 from controlplane import ControlPlane, Tool, ensure
 
+from provider_discord import __version__
 from tests.e2e.conftest import eventually
 from tests.operations.audit import AuditedPlane
 from tests.operations.helm import CHART, ROOT, Helm, HelmFailed, Obj
@@ -29,6 +33,16 @@ IN: Final = ("-n", NAMESPACE)
 CREATE: Final = ("--set", "providerConfig.create=true", "--set", "credentials.token=first-token")
 SPEC: Final = "providerConfig.spec.baseURL=http://127.0.0.1:9"
 """So that nobody can ever reach Discord with this."""
+ROTATE: Final = [
+    "create",
+    "secret",
+    "generic",
+    "discord-credentials",
+    "--from-file=token=/dev/stdin",
+    "--dry-run=client",
+    "-o",
+    "yaml",
+]
 ACCOUNT: Final = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
 
@@ -54,23 +68,42 @@ class Site:
         obj: Obj = json.loads(self.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
         return obj
 
-    def may(self, user: str, verb: str, group: str, what: str, namespace: str = "") -> bool:
+    def may(
+        self,
+        user: str,
+        verb: str,
+        group: str,
+        what: str,
+        namespace: str = "",
+        name: str = "",
+    ) -> bool:
         """Ask the API server whether somebody may do something."""
         resource, _, subresource = what.partition("/")
-        attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace,
+            "name": name,
+        }
         review = self.control_plane.request(
             "POST",
             "/apis/authorization.k8s.io/v1/subjectaccessreviews",
             body={
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SubjectAccessReview",
-                "spec": {"user": user, "resourceAttributes": {**attributes, "namespace": namespace}},
+                "spec": {"user": user, "resourceAttributes": attributes},
             },
         )
         return bool(review["status"]["allowed"])
 
     def token(self) -> str:
         return base64.b64decode(self.get("secret", "discord-credentials")["data"]["token"]).decode()
+
+    def rotate(self, token: str) -> None:
+        """Put another token into the Secret, as the runbook does."""
+        self.kubectl("apply", *IN, "-f", "-", input=self.kubectl(*ROTATE, *IN, input=token))
 
     def policy(self) -> str:
         """Return something of the ProviderConfig's that values set."""
@@ -103,6 +136,19 @@ class Site:
         self._uids = uids
 
 
+def older_chart(folder: Path) -> Path:
+    """Return a chart that lacks some of this one's values."""
+    older = folder / "older" / "provider-discord"
+    shutil.copytree(CHART, older)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for name in ("crds", "checkForOthers", "prometheusRule", "podDisruptionBudget"):
+        del values[name]
+    del values["networkPolicy"]["dnsPorts"]
+    del values["metrics"]["serviceMonitor"]
+    (older / "values.yaml").write_text(yaml.safe_dump(values))
+    return older
+
+
 @pytest.fixture(scope="module")
 def site(audited: AuditedPlane, helm: Helm) -> Site:
     return Site(audited.control_plane, helm)
@@ -113,9 +159,18 @@ def site(audited: AuditedPlane, helm: Helm) -> Site:
 def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     site.kubectl("create", "namespace", "discord")
 
-    # First, on a cluster that has nothing of it.
-    said = site.helm("install", RELEASE, str(CHART), *IN, "--create-namespace", *CREATE, "--set", SPEC)
+    # First, on a cluster that has nothing of it. An upgrade with the values of a chart that had fewer of them.
+    chart = str(older_chart(tmp_path))
+    said = site.helm("install", RELEASE, chart, *IN, "--create-namespace", *CREATE, "--set", SPEC)
     assert "first-token" not in said
+    assert "NO POD CAN START" in said
+    assert "serves every namespace" in said
+    assert site.token() == "first-token"
+    upgrade = ("upgrade", RELEASE, str(CHART), *IN)
+    said = site.helm(*upgrade, "--reuse-values", "--set", "image.repository=registry.example.org/provider")
+    assert "NO POD CAN START" not in said
+    dns = site.get("netpol", f"{RELEASE}-netpol")["spec"]["egress"][0]["ports"]
+    assert 5353 in {port["port"] for port in dns}
     assert site.get("deployment", RELEASE)["metadata"]["labels"]["app"] == RELEASE
     assert site.token() == "first-token"
     assert site.policy() == "Refuse"
@@ -128,10 +183,21 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
         *("patch", "providerconfigs.discord.crossplane.io", "default"),
         *("--type=merge", "-p", '{"spec": {"adoption": "ByName"}}'),
     )
-    upgrade = ("upgrade", RELEASE, str(CHART), *IN)
     said = site.helm(*upgrade, *CREATE, "--set", "providerConfig.spec.adoption=CreateNew")
     assert site.policy() == "ByName"
     assert "was left as it is" in said
+
+    # A token that was revoked never comes back with the values.
+    site.rotate("rotated")
+    site.check_nothing_is_lost()
+    said = site.helm(*upgrade, "--reuse-values", "--set", "replicas=3")
+    assert "holds another token" in said
+    assert "first-token" not in site.helm("get", "manifest", RELEASE, *IN)
+    assert site.helm(*upgrade, "--set", "credentials.token=first-token", "--dry-run=server")
+    site.helm(*upgrade, "--set", "credentials.token=third-token")
+    site.helm("rollback", RELEASE, "1", *IN)
+    assert site.token() == "rotated"
+    site.check_nothing_is_lost()
 
     # An upgrade that forgets the values that made token and config.
     said = site.helm(*upgrade, "--set", "replicas=2")
@@ -151,16 +217,18 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     assert "NEW" not in site.columns()
     assert site.get("deployment", RELEASE)["spec"]["replicas"] == 1
     assert site.policy() == "ByName"
+    assert site.token() == "rotated"
     site.check_nothing_is_lost()
 
     # Gone, but for what must stay.
-    said = site.helm("uninstall", RELEASE, *IN)
-    assert "discord-credentials" in said
+    site.helm("uninstall", RELEASE, *IN)
     site.check_nothing_is_lost()
     kinds = "all,sa,netpol,pdb,role,rolebinding,clusterrole,clusterrolebinding"
     assert "discord" not in site.kubectl("get", kinds, "-A", "-l", f"app={RELEASE}", "-o", "name")
 
-    # A newer chart takes over what was kept. Told to leave the CRDs alone, it does.
+    # A newer chart takes over what was kept, but no token that nobody asked about. Told to leave the CRDs alone, it does.
+    said = site.helm("install", RELEASE, str(newer), *IN, *CREATE, refused=True)
+    assert f"{NAMESPACE}/discord-credentials is there already and holds another token" in said
     site.helm("install", RELEASE, str(newer), *IN)
     assert "NEW" in site.columns()
     assert site.policy() == "ByName"
@@ -168,49 +236,140 @@ def test_a_life_of_installing_and_removing(site: Site, tmp_path: Path) -> None:
     assert "NEW" in site.columns()
     site.check_nothing_is_lost()
 
-    # A second copy in one cluster is refused, a copy of another name in place of the first is not: only that it does
-    # not upgrade CRDs that are not marked as its own, and says so.
-    said = site.helm("install", "other", str(CHART), "-n", "discord", refused=True)
-    assert f"installed already, as release {RELEASE} in namespace {NAMESPACE}" in said
+    # A second copy in one cluster is refused, whatever it is called and wherever it is; a copy of another name in place
+    # of the first is not: only that it does not upgrade CRDs that are not marked as its own, and says so.
+    other = ("install", "other", str(CHART), "-n", "discord", "--set", "fullnameOverride=discord")
+    assert f"installed already, as release {RELEASE} in namespace {NAMESPACE}" in site.helm(
+        *other, refused=True
+    )
     site.helm("uninstall", RELEASE, *IN)
-    said = site.helm("install", "other", str(CHART), "-n", "discord")
+    said = site.helm(*other)
     assert "kubectl apply --server-side --force-conflicts -f <chart>/crds" in said
     assert "NEW" in site.columns()
+    for release, namespace in ((RELEASE, NAMESPACE), ("third", "kube-public"), ("third", "discord")):
+        said = site.helm("install", release, str(CHART), "-n", namespace, refused=True)
+        assert "installed already, as release other in namespace discord (Deployment discord/discord)" in said
+    site.helm("upgrade", *other[1:])
     site.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     assert "NEW" not in site.columns()
     site.helm("uninstall", "other", "-n", "discord")
     site.check_nothing_is_lost()
 
+    # Not by Helm: its pods have the label, as those of Crossplane's package do.
+    site.kubectl("create", "deployment", RELEASE, "-n", "default", "--image=registry.invalid/x")
+    install = ("install", RELEASE, str(CHART), *IN, "--dry-run=server")
+    assert "not by Helm (Deployment default/provider-discord)" in site.helm(*install, refused=True)
+    site.helm(*install, "--set", "checkForOthers=false")
+    site.kubectl("delete", "deployment", RELEASE, "-n", "default")
+    site.check_nothing_is_lost()
+
     site.forget()
 
 
+def quick_start(title: str) -> list[str]:
+    """Return the commands of a fence of README's section about clusters: the first one after some words."""
+    section = (ROOT / "README.md").read_text().partition("## On a cluster")[2].partition("\n## ")[0]
+    return [line for line in section.partition(title)[2].split("```")[1].splitlines() if line]
+
+
 @pytest.fixture(scope="module")
-def installed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The chart is installed, by the commands of the README; without their image, which nobody runs here."""
-    readme = (ROOT / "README.md").read_text().partition("## On a cluster")[2]
-    lines = [line for line in readme.split("```")[1].splitlines() if line]
-    assert lines.pop(0).startswith("make image IMAGE=")
-    assert len(lines) == 3, "README's quick start has other commands than are tested here"
+def shell(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str]], str]:
+    """Types commands as a person would, pasting a token where one is read; returns what they print."""
     programs = tmp_path_factory.mktemp("bin")
     for tool, path in ensure([Tool.HELM, Tool.KUBECTL]).items():
         (programs / tool.value).symlink_to(path)
-    ran = subprocess.run(
-        ["bash", "-euc", "\n".join(lines)],
-        input="the-token\n",
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "HOME": str(programs),
-            "KUBECONFIG": str(site.control_plane.kubeconfig),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "providerconfig.discord.crossplane.io/default" in ran.stdout
+    # Stands for Crossplane, of which there is none here: it takes up the package's CRDs.
+    crossplane = programs / "crossplane"
+    crds = shlex.quote(str(ROOT / "package" / "crds"))
+    crossplane.write_text(f'#!/bin/sh\n[ "$2" != install ] || kubectl apply --server-side -f {crds}\n')
+    for name in ("docker", "make"):
+        (programs / name).write_text("#!/bin/sh\n")
+    for path in programs.iterdir():
+        if not path.is_symlink():
+            path.chmod(0o755)
+
+    def type_in(lines: list[str]) -> str:
+        ran = subprocess.run(
+            ["bash", "-euc", "\n".join(lines)],
+            input="the-token\n",
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "HOME": str(programs),
+                "KUBECONFIG": str(site.control_plane.kubeconfig),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    return type_in
+
+
+RUNTIME_CONFIGS: Final[Obj] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "deploymentruntimeconfigs.pkg.crossplane.io"},
+    "spec": {
+        "group": "pkg.crossplane.io",
+        "names": {"kind": "DeploymentRuntimeConfig", "plural": "deploymentruntimeconfigs"},
+        "scope": "Cluster",
+        "versions": [
+            {
+                "name": "v1beta1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+def test_the_quick_start_as_a_crossplane_package(
+    site: Site, shell: Callable[[list[str]], str], tmp_path: Path
+) -> None:
+    """The commands of README; what builds, pushes and runs the package is not here and does nothing."""
+    lines = quick_start("as a Crossplane package")
+    programs = ["mkdir", "crossplane", "kubectl", "crossplane", "kubectl", "kubectl"]
+    assert [line.split()[0] for line in lines] == programs
+    words = shlex.split(lines[3])
+    runtime = yaml.safe_load((ROOT / "deploy/crossplane/runtime.yaml").read_text())
+    assert words[:4] == ["crossplane", "xpkg", "install", "provider"]
+    assert words[5] == "provider-discord"
+    assert f"--runtime-config={runtime['metadata']['name']}" in words
+    assert f"--package-files=dist/provider-discord-v{__version__}.xpkg" in lines[1]
+
+    site.kubectl("apply", "-f", "-", input=json.dumps(RUNTIME_CONFIGS))
+    crd = f"crd/{RUNTIME_CONFIGS['metadata']['name']}"
+    site.kubectl("wait", "--for=condition=Established", "--timeout=10s", crd)
+    site.kubectl("create", "namespace", NAMESPACE, check=False)
+    try:
+        assert "providerconfig.discord.crossplane.io/default" in shell(lines)
+        reference = site.get("providerconfigs.discord.crossplane.io", "default")["spec"]["credentials"]
+        assert reference["secretRef"] == {
+            "namespace": NAMESPACE,
+            "name": "discord-credentials",
+            "key": "token",
+        }
+        assert site.token() == "the-token\n"
+    finally:
+        site.forget()
+        site.kubectl("delete", crd)
+
+
+@pytest.fixture(scope="module")
+def installed(site: Site, shell: Callable[[list[str]], str]) -> Iterator[None]:
+    """The chart is installed, by the commands of the README; without their image, which nobody runs here."""
+    lines = quick_start("With Helm")
+    assert [line.split()[0] for line in lines] == ["make", "helm", "kubectl", "kubectl"]
+    assert "providerconfig.discord.crossplane.io/default" in shell(lines)
     assert site.token() == "the-token\n"  # The provider takes the end of the line away.
     yield
     site.helm("uninstall", RELEASE, *IN)
@@ -304,14 +463,21 @@ def test_secrets_can_be_read_only_where_the_values_say(site: Site) -> None:
         return site.may(ACCOUNT, verb, "", what, namespace)
 
     writing = ("create", "update", "patch", "delete", "deletecollection")
-    assert may("get", "secrets", "default")
-    assert not any(may(verb, "secrets", "default") for verb in ("list", "watch", *writing))
+    assert site.may(ACCOUNT, "get", "", "secrets", NAMESPACE, "discord-credentials")
+    assert not may("get", "secrets", NAMESPACE)
+    assert not may("get", "secrets", "default")
+    assert not any(may(verb, "secrets", NAMESPACE) for verb in ("list", "watch", *writing))
 
-    readable = f"rbac.readNamespaces={{{NAMESPACE},kube-public}}"
+    readable = "rbac.readNamespaces={kube-public}"
     site.helm("upgrade", RELEASE, str(CHART), *IN, "--set", readable, "--set", "rbac.connectionSecrets=true")
+    assert site.may(ACCOUNT, "get", "", "secrets", NAMESPACE, "discord-credentials")
     assert not may("get", "secrets", "default")
     assert not may("create", "secrets", "default")
     assert may("get", "secrets", "kube-public")
     assert may("get", "configmaps", "kube-public")
     assert may("create", "secrets", "kube-public")
     assert not any(may(verb, "secrets", "kube-public") for verb in ("list", "watch", "delete"))
+
+    site.helm("upgrade", RELEASE, str(CHART), *IN, "--set", "rbac.readNamespaces={*}")
+    assert may("get", "secrets", "default")
+    assert not any(may(verb, "secrets", "default") for verb in ("list", "watch", *writing))

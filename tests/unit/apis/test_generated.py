@@ -28,6 +28,10 @@ def test_the_crds_of_the_chart_are_not_stale() -> None:
     assert written == chart_crds.render(), "run `make generate` and commit the result"
 
 
+def test_the_charts_copy_of_its_defaults_is_not_stale() -> None:
+    assert chart_crds.DEFAULTS.read_text() == chart_crds.VALUES.read_text(), "run `make generate`"
+
+
 def test_the_reference_page_is_not_stale() -> None:
     assert REFERENCE.read_text() == reference.render(), "run `make generate` and commit the result"
 

@@ -60,11 +60,14 @@ def read_token(access: ObjectAccess, config: Mapping[str, Any]) -> Token:
     except NotFound:
         msg = (
             f"Secret {namespace}/{name} does not exist: create it "
-            f"(kubectl -n {namespace} create secret generic {name} --from-literal={key}=BOT_TOKEN)"
+            f"(kubectl create secret generic {name} -n {namespace} --from-file={key}=/dev/stdin, then paste the token)"
         )
         raise BadCredentials(msg) from None
     except Forbidden as cause:
-        msg = f"RBAC forbids this provider to read Secret {namespace}/{name}: {cause.message}"
+        msg = (
+            f"RBAC forbids this provider to read Secret {namespace}/{name}: let it get Secrets there, with the chart's "
+            f"value rbac.readNamespaces for example ({cause.message})"
+        )
         raise BadCredentials(msg) from None
     return _token(secret, where=f"Secret {namespace}/{name}", key=key)
 

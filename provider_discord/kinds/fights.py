@@ -77,13 +77,13 @@ def _memory(obj: Mapping[str, Any]) -> dict[str, Any] | None:
     text = ((obj.get("metadata") or {}).get("annotations") or {}).get(LEFT_ALONE)
     if not text:
         return None
-    try:
-        memory = json.loads(text)
-        same = (memory["uid"], memory["generation"]) == (obj["metadata"].get("uid"), meta.generation_of(obj))
-        fields = memory["fields"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        # Anybody who may write an object may write this, and the index of all objects reads it.
-        return None
+    # Anybody who may write an object may write this, and the index of all objects reads it.
+    memory = meta.parse_record(text)
+    same = (memory.get("uid"), memory.get("generation")) == (
+        obj["metadata"].get("uid"),
+        meta.generation_of(obj),
+    )
+    fields = memory.get("fields")
     told = isinstance(fields, list) and all(isinstance(name, str) for name in fields)
     return memory if same and told else None
 

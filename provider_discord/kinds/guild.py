@@ -91,8 +91,6 @@ class GuildExternal:
         if fought:
             plan = self._plan(mr, visit.parse(GUILD, GuildParameters, leaving=alone), snapshot)
         lacking = foresight.missing_for_guild_write(snapshot, plan.body) if plan.body else None
-        if lacking is not None:
-            visit.doubt_member(guild_id)
         shown = visit.settled_status(_status(snapshot), volatile=("memberCount", "premiumSubscriptionCount"))
         found = Observation(
             exists=True,
@@ -101,7 +99,7 @@ class GuildExternal:
             at_provider=shown,
             readiness=Readiness(available=True),
             plan=plan,
-            refusal=None if lacking is None else Blocked(lacking, reason="MissingPermission"),
+            refusal=None if lacking is None else visit.lacking(guild_id, lacking),
             connection_details={
                 "guildId": guild_id.encode(),
                 "guildName": str(snapshot.guild.get("name") or "").encode(),

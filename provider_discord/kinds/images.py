@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provider_discord.apis.errors import InvalidField
+from provider_discord.managed import meta
 
 _DATA_URI: Final = re.compile(
     r"data:(?P<type>[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+);base64,(?P<data>[A-Za-z0-9+/=\s]*)"
@@ -124,15 +125,9 @@ def encode(memory: Mapping[str, Remembered | None]) -> str | None:
 
 def decode(text: str | None) -> dict[str, Remembered]:
     """Return the memory in an annotation. What cannot be read is forgotten: then an image is sent once more."""
-    try:
-        kept = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(kept, dict):
-        return {}
     return {
         field: Remembered(*map(str, pair))
-        for field, pair in kept.items()
+        for field, pair in meta.parse_record(text or "{}").items()
         if isinstance(pair, list) and len(pair) == 2
     }
 

@@ -62,15 +62,15 @@ def system(
     values = {
         "credentials": {"token": TOKEN},
         "providerConfig": {"create": True, "name": "config-rights", "spec": {"baseURL": simulator.base_url}},
-        "rbac": {"connectionSecrets": True},
+        "rbac": {"readNamespaces": ["rights"], "connectionSecrets": True},
     }
+    plane.kubectl("create", "namespace", "rights")
     helm(
         *("upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace"),
         *("-f", "-"),
         input=json.dumps(values),
         kubeconfig=plane.kubeconfig,
     )
-    plane.kubectl("create", "namespace", "rights")
     plane.kubectl("delete", "leases", "--all", "-n", NAMESPACE)
     deployment = json.loads(plane.kubectl("get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"))
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -117,6 +117,12 @@ def test_every_right_is_enough_and_needed(system: System, audited: AuditedPlane)
     idle = set(rights) - asked
     assert idle - set(NOT_SEEN) == set(), "these rights are given and never used"
     assert set(NOT_SEEN) <= set(rights)
+    read = {
+        (event["objectRef"]["namespace"], event["objectRef"]["resource"])
+        for event in events
+        if event["verb"] == "get" and event["objectRef"]["resource"] in {"secrets", "configmaps"}
+    }
+    assert read == {(NAMESPACE, "secrets"), ("rights", "secrets"), ("rights", "configmaps")}
 
 
 def work(system: System) -> None:
@@ -186,8 +192,37 @@ def roles_of(system: System) -> list[Obj]:
                 namespace = binding["metadata"].get("namespace", "default")
                 said = system.control_plane.kubectl("get", kind, name, "-n", namespace, "-o", "json")
                 roles.append(json.loads(said))
-    assert len(roles) == 2, [role["metadata"]["name"] for role in roles]
+    names = sorted(role["metadata"]["name"].removeprefix(RELEASE) for role in roles)
+    assert names == ["", "-leader-election", "-read", "-token"]
     return roles
+
+
+def test_a_token_that_may_not_be_read_is_told_with_a_way_on(system: System) -> None:
+    """In a namespace that was not opened, and in the release's own: of its Secrets only the one is open."""
+    config = system.get("ProviderConfig", "config-rights")
+    names = {"default": "elsewhere", NAMESPACE: "another"}
+    for namespace, name in names.items():
+        spec = {
+            **config["spec"],
+            "credentials": {
+                "source": "Secret",
+                "secretRef": {"namespace": namespace, "name": "a", "key": "b"},
+            },
+        }
+        system.apply(
+            {**{key: config[key] for key in ("apiVersion", "kind")}, "metadata": {"name": name}, "spec": spec}
+        )
+    system.provider.start()
+    for namespace, name in names.items():
+
+        def message(name: str = name) -> str:
+            conditions = system.get("ProviderConfig", name).get("status", {}).get("conditions", [])
+            return " ".join(condition.get("message", "") for condition in conditions)
+
+        said = f"RBAC forbids this provider to read Secret {namespace}/a"
+        system.until(lambda: said in message(), "the condition")  # noqa: B023
+        assert "rbac.readNamespaces" in message()
+    assert system.provider.stop() == 0
 
 
 def test_usages_need_the_right_on_finalizers(system: System, audited: AuditedPlane, tmp_path: Path) -> None:

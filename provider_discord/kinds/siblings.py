@@ -27,6 +27,7 @@ from provider_discord.managed.claims import Claims
 from provider_discord.managed.resource import config_name_of, settled_generation_of, synced_generation_of
 
 INDEX = "kinds.guild"
+_CREATING: Final = conditions.creating().reason
 PAUSED_REASON: Final = conditions.reconcile_paused().reason
 
 
@@ -48,7 +49,7 @@ class Sibling:
         config: The name of its ProviderConfig.
         settled: Its manifest is the one that was true at Discord when last looked at, and it is not being deleted.
         synced: It is Synced now.
-        creating: It is being made, or is to be made again.
+        creating: It is being made, or made again: an attempt has begun. What may not be made yet is not.
         writes: Its policies include Create or Update, and it is not paused by its own annotation. (Whoever asks is not
             paused by what is above them all, whatever the conditions of the others still say.)
         held: The hold that its condition tells of; None: none.
@@ -194,6 +195,15 @@ def was_paused(obj: Mapping[str, Any]) -> bool:
     return bool(synced.get("reason") == PAUSED_REASON)
 
 
+def _is_being_made(obj: Mapping[str, Any]) -> bool:
+    annotations = meta.annotations_of(obj)
+    begun, ended = (
+        meta.from_rfc3339(annotations.get(name)) for name in (meta.CREATE_PENDING, meta.CREATE_SUCCEEDED)
+    )
+    ready = conditions.find((obj.get("status") or {}).get("conditions"), conditions.READY)
+    return ready.get("reason") == _CREATING and begun is not None and (ended is None or begun > ended)
+
+
 def sibling_of(obj: Obj) -> Sibling:
     """Take the facts out of an object. Never raises for what the schema lets through."""
     metadata: Mapping[str, Any] = obj.get("metadata") or {}
@@ -230,7 +240,7 @@ def sibling_of(obj: Obj) -> Sibling:
         config=config_name_of(obj),
         settled=not deleting and settled_generation_of(obj) == generation != 0,
         synced=synced_generation_of(obj) == generation != 0,
-        creating=conditions.find(status.get("conditions"), conditions.READY).get("reason") == "Creating",
+        creating=_is_being_made(obj),
         writes=annotations.get(meta.PAUSED) != "true" and not {"*", "Create", "Update"}.isdisjoint(policies),
         held=mark_of(obj, of_guild=is_guild),
         freed_at=freed_at(obj),

@@ -154,6 +154,38 @@ def test_roles_that_an_attacker_deletes_stay_deleted_until_somebody_says_so(syst
     assert ids == {one["id"] for one in system.discord.channel("room")["permission_overwrites"]}
 
 
+def test_channels_that_were_deleted_during_a_pause_are_not_made_again_one_by_one(system: System) -> None:
+    """The pause ends object by object, and the first channel is looked for before the others are known to be gone."""
+    channels = [system.channel(f"c{number}") for number in range(12)]
+    system.connect()
+    system.create(system.guild(), *channels)
+    system.until_true(system.guild(), *channels)
+    for channel in channels:
+        system.patch(
+            "Channel", channel["metadata"]["name"], {"metadata": {"annotations": {meta.PAUSED: "true"}}}
+        )
+    for channel in channels:
+        system.until_synced_false("Channel", channel["metadata"]["name"], "paused by the annotation")
+    calm = system.discord.last_request()
+
+    for number in range(12):
+        system.discord.delete_channel(f"c{number}", actor="Eve")
+    for channel in channels:
+        system.patch(
+            "Channel", channel["metadata"]["name"], {"metadata": {"annotations": {meta.PAUSED: None}}}
+        )
+    condition = _until_held(system)
+    assert "12 of the guild's 13 objects differ" in condition["message"]
+    assert "12 of them are gone" in condition["message"]
+    assert _targets(system, calm) == []
+
+    _release(system, condition)
+    system.until_true(*channels)
+    assert sorted(one["name"] for one in system.discord.channels() if one["name"].startswith("c")) == sorted(
+        f"c{number}" for number in range(12)
+    )
+
+
 def _is_held(system: System, kind: str, name: str) -> bool:
     return system.condition(kind, name, "Held").get("status") == "True"
 

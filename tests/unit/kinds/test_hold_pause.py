@@ -33,8 +33,15 @@ def _resumed(thing: Thing) -> object:
     try:
         return _pass(thing)
     except Waiting as waiting:
-        _set(thing, conditions.reconcile_error(str(waiting)))
+        _refused(thing, waiting)
         return waiting
+
+
+def _refused(thing: Thing, why: Exception) -> None:
+    """Write what the reconciler does where something is to be made, and may not be yet."""
+    there = {one["id"] for one in (*thing.world.discord.channels(), *thing.world.discord.roles())}
+    creating = () if thing.id in there else (conditions.creating(),)
+    _set(thing, conditions.reconcile_error(str(why)), *creating)
 
 
 def _flood(world: World) -> None:
@@ -128,3 +135,25 @@ def test_one_object_that_is_resumed_is_put_back_after_a_moment(world: World) -> 
     assert isinstance(_resumed(channels[0]), Waiting)
     world.advance(world.timings.hold_resume_seconds + 1)
     assert isinstance(_resumed(channels[0]), Change)
+
+
+def test_what_could_not_be_made_again_for_another_reason_counts_when_it_can(world: World) -> None:
+    """The attacker took the bot's permission along, and somebody gives it back."""
+    roles = _settled([world.role(f"r{number}") for number in range(12)])
+    world.discord.set_bot_permissions(["VIEW_CHANNEL", "VIEW_AUDIT_LOG"])
+    world.session.connection.snapshots.invalidate_member(world.guild_id)
+    for thing in roles:
+        world.discord.delete_role(thing.id, actor="Eve")
+    _look_anew(world)
+    mark = world.mark()
+    for thing in roles:
+        refusal = _pass(thing)
+        assert isinstance(refusal, Blocked)
+        assert refusal.reason == "MissingPermission"
+        _refused(thing, refusal)
+    world.holds.begin_anew()
+    world.discord.set_bot_permissions(["ADMINISTRATOR"])
+    world.session.connection.snapshots.invalidate_member(world.guild_id)
+    _look_anew(world)
+    assert [type(_pass(thing)) for thing in roles] == [Held] * 12
+    assert world.writes_since(mark) == []

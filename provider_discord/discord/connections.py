@@ -2,7 +2,8 @@
 
 httpx's own transport looks at every connection for every request and parses answers in Python, which costs more than
 all the rest of a call. This one takes the connection that was used last and lets httptools (llhttp, in C) parse. It is
-used where no proxy is named by the environment; else httpx's, which knows how to talk to one.
+used where no proxy is named by the environment; else httpx's, which knows how to talk to one. What libraries do
+otherwise, and where that loses a create, is in docs/design/connections.md.
 
 A connection is used by one request at a time and goes back only after a complete answer. Before it is used again
 it is looked at: one that the server closed, or that was idle for long, is replaced. Failures become httpx's

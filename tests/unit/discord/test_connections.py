@@ -188,6 +188,49 @@ def test_a_connection_that_ends_with_the_answer_is_not_used_again(
     assert server.connections == 3, reason
 
 
+@pytest.mark.parametrize(
+    ("stray", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray", "an answer that nobody asked for"),
+        (b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "a farewell"),
+        (b"x", "no answer at all"),
+    ],
+)
+def test_what_came_behind_an_answer_is_not_the_next_one(stray: bytes, reason: str) -> None:
+    """The connection stays open, and what is too much was read together with the answer: only its reader can tell."""
+    server = Server(answers(OK + stray))
+    with pool(server) as connections:
+        for _ in range(3):
+            response = ask(connections, server)
+            assert (response.status_code, response.content) == (200, b"{}"), reason
+    assert server.connections == 3, reason
+
+
+@pytest.mark.parametrize(
+    ("reset", "kind"), [(False, httpx.RemoteProtocolError), (True, httpx.ReadError)], ids=["closed", "reset"]
+)
+def test_what_was_received_on_a_kept_connection_is_not_sent_again(
+    reset: bool, kind: type[httpx.TransportError]
+) -> None:
+    """It looks like a connection that had ended before; but a create may have been carried out."""
+    seen: list[bytes] = []
+
+    def twice(sock: socket.socket) -> None:
+        seen.append(request_of(sock))
+        sock.sendall(OK)
+        if reset:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        seen.append(request_of(sock))
+
+    server = Server(twice, answers(OK))
+    with pool(server) as connections:
+        ask(connections, server)
+        with pytest.raises(kind):
+            ask(connections, server)
+    assert len(seen) == 2
+    assert server.connections == 1
+
+
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
     closed = threading.Event()
 

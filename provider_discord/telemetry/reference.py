@@ -68,6 +68,20 @@ Guild objects; never an id, a message or a URL. Histograms have `_bucket`, `_sum
 Of two replicas both tell about objects, since both watch them: take `max`, not `sum`. Only the one that leads tells
 about passes, tokens, circuits and limits. The alerts are in `chart/provider-discord/files/alerts.yaml`, what to do
 about them in [runbooks.md](runbooks.md).
+
+## Scraping
+
+Alerts, dashboards and runbooks go by `job="provider-discord"`. With the Prometheus operator the chart's ServiceMonitor
+(`metrics.serviceMonitor.enabled`), or for the Crossplane package `deploy/crossplane/monitoring.yaml`, sees to that. A
+Prometheus that finds pods by the annotation `prometheus.io/scrape` calls the job something like `kubernetes-pods`:
+there, add this to the `relabel_configs` of that job, else ProviderDiscordDown fires for ever and nothing else at all.
+
+```yaml
+relabel_configs:
+- source_labels: [__meta_kubernetes_pod_label_app]
+  regex: (provider-discord)
+  target_label: job
+```
 """
 
 

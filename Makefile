@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 RUNS ?= 5
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-IMAGE ?= ghcr.io/rossigee/provider-discord:v$(VERSION)
+IMAGE ?= provider-discord:v$(VERSION)
 ENGINE ?= docker
 RUNTIME ?=
 # Processes that share the tests out among them. They mostly wait, so there are more than cores.
@@ -76,6 +76,10 @@ chaos: tools ## kill the provider thousands of times: up to an hour, resumable; 
 .PHONY: bench-latency
 bench-latency: tools ## from a manifest's change to Discord, memory, start: about fifteen minutes
 	@$(BIN)/python bench/latency/run.py
+
+.PHONY: bench-connections
+bench-connections: $(STAMP) ## what a call costs over our connections and over httpx's: a minute
+	@$(BIN)/python -m bench.connections.run
 
 .PHONY: bench-env
 bench-env:

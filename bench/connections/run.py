@@ -1,7 +1,7 @@
 """What a call costs the client in CPU, with our connections and with another transport in their place.
 
-    .venv/bin/python bench/connections/run.py
-    .venv/bin/python bench/connections/run.py --rounds 9 ours httpx my_module:open_transport
+    make bench-connections
+    .venv/bin/python -m bench.connections.run --rounds 9 ours httpx my_module:open_transport
 
 A contestant is called as ``open_transport`` in provider_discord/discord/connections.py is. Each round runs each in a
 process of its own, in turn, against a simulated Discord over loopback, and counts that process's CPU time and not the

@@ -34,6 +34,9 @@ def requested(p: Pass) -> Result | None:
     token = p.mr.annotations.get(meta.RECONCILE_REQUESTED_AT)
     if token and token != p.mr.status.get("lastHandledReconcileAt"):
         p.handled_request = token
+        if p.tools.memory.requested.get(p.mr.uid) == token:
+            return None
+        p.tools.memory.requested[p.mr.uid] = token
         p.tools.announcer.normal(p.mr.obj, "ReconcileRequestHandled", f"handling reconcile request {token}")
     return None
 

@@ -88,6 +88,7 @@ class Memory:
         disowned: Who turned out to have no right to its external name; it stays so until it is observed under it.
         refused: Creates that the provider refused, so that they are not sent again at each poll.
         missing_since: When something whose creation lies in the future was first found missing (monotonic).
+        requested: The request to reconcile that was told of last: not every pass that handles one writes a status.
     """
 
     def __init__(self) -> None:
@@ -103,6 +104,7 @@ class Memory:
         self.disowned: dict[str, bool] = {}
         self.refused: dict[str, Refused] = {}
         self.missing_since: dict[str, float] = {}
+        self.requested: dict[str, str] = {}
 
     def make_room(self, parent: str, *, now: float) -> None:
         """Let the next polls send again what was refused inside of something: we have deleted something there."""
@@ -113,20 +115,9 @@ class Memory:
     def forget(self, uid: str) -> None:
         """Drop everything about an object that is gone."""
         with self._lock:
-            for table in (
-                self.settling,
-                self.desired,
-                self.ended,
-                self.looked,
-                self.created,
-                self.failed,
-                self.deleted,
-                self.observed_at,
-                self.disowned,
-                self.refused,
-                self.missing_since,
-            ):
-                table.pop(uid, None)
+            for table in vars(self).values():
+                if isinstance(table, dict):
+                    table.pop(uid, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,25 @@ class TestKilledBetweenTheCommitAndTheAnswer:
         assert system.external_name("Role", "builder") == builder["id"]
         assert len(system.discord.requests(method="POST")) == 2, "nothing was sent a second time"
 
+    def test_what_was_deleted_is_known_to_be_gone(self, system: System) -> None:
+        objects = [system.guild(), system.channel("lobby"), system.channel("attic"), system.role("builder")]
+        system.connect()
+        system.apply(*objects)
+        system.until_true(*objects)
+        system.discord.add_fault(Effect.DELAY, method="DELETE", after_commit=True, seconds=60.0, times=2)
+        system.delete("Channel", "lobby")
+        system.delete("Role", "builder")
+        system.until(lambda: len(committed(system, "DELETE")) == 2, "both to be deleted")
+        system.provider.kill()
+        assert all(one["status"] is None for one in committed(system, "DELETE")), (
+            "an answer came before the end"
+        )
+        assert [channel["name"] for channel in system.discord.channels()] == ["attic"]
+
+        system.provider.start()
+        system.until(lambda: not system.objects("Role") and len(system.objects("Channel")) == 1, "both to go")
+        assert len(system.discord.requests(method="DELETE")) == 2, "nothing was sent a second time"
+
 
 def a_guild(system: System) -> list[Obj]:
     """Return the manifests of a guild with 25 objects."""
@@ -156,6 +175,6 @@ def kill_now_and_then(system: System, *, times: int, seed: int) -> None:
     system.until(lambda: system.provider.probe("/readyz") == 200, "the provider to be ready")
 
 
-def committed(system: System) -> list[Obj]:
-    """Return the creates that were carried out."""
-    return [one for one in system.discord.requests(method="POST") if one["committed"]]
+def committed(system: System, method: str = "POST") -> list[Obj]:
+    """Return the creates, or what else, that were carried out."""
+    return [one for one in system.discord.requests(method=method) if one["committed"]]

@@ -95,3 +95,20 @@ def test_an_object_with_no_finalizer_at_all_is_let_go_too(world: World) -> None:
     world.deliveries = True
     world.run(70)
     assert len(world.cloud.objects) == 1
+
+
+@pytest.mark.parametrize("in_between", ["the grace after a create", "somebody else's finalizer", "conflicts"])
+def test_a_request_is_told_once_also_by_passes_that_write_no_status(world: World, in_between: str) -> None:
+    key = world.thing(annotations={meta.RECONCILE_REQUESTED_AT: "first"})
+    world.run(3)
+    if in_between == "the grace after a create":
+        world.cloud.objects.clear()
+    elif in_between == "conflicts":
+        conflict = Conflict(status=409, reason="Conflict", message="the object has been modified")
+        world.fail("status", conflict, times=4)
+    else:
+        world.edit(key, lambda obj: obj["metadata"]["finalizers"].append("example.org/theirs"))
+        world.delete(key)
+    world.set_annotation(key, meta.RECONCILE_REQUESTED_AT, "second")
+    world.run(180)
+    assert world.recorder.reasons("a").count("ReconcileRequestHandled") == 2

@@ -25,6 +25,7 @@ from provider_discord.kube.store import Change, Store
 from provider_discord.kube.workqueue import Priority, WorkQueue
 from provider_discord.managed import conditions, meta, results
 from provider_discord.managed.claims import Claim
+from provider_discord.managed.folding import Folding
 from provider_discord.managed.pauses import PARENT_INDEX, parents_of
 from provider_discord.managed.predicates import is_settled, worth_a_pass
 from provider_discord.managed.providerconfig import ProviderConfigs
@@ -77,6 +78,7 @@ class Controller:
         self._stopping = threading.Event()
         self._active: Counter[Resource] = Counter()
         self._lock = threading.Lock()
+        self._folding = Folding(every_seconds=self._timings.log_fold_seconds)
         for store in self._tools.stores.values():
             store.add_index(CONFIG_OF_OBJECT, lambda obj: (config_name_of(obj),))
         for resource, kind in self._tools.kinds.items():
@@ -146,8 +148,10 @@ class Controller:
         while not self._stopping.is_set():
             try:
                 self._work_once()
-            except Exception:  # about no object; what is about one ends in `_work_on`
-                log.exception("internal error")
+            except Exception as error:  # about no object; what is about one ends in `_work_on`
+                others = self._folding.due(type(error).__name__, now=time.monotonic())
+                if others is not None:
+                    log.exception("internal error", others=others)
                 self._stopping.wait(self._timings.leader_check_seconds)
 
     def _work_once(self) -> None:

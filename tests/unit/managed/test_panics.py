@@ -133,15 +133,19 @@ def test_no_worker_dies(world: World, broken: Broken, monkeypatch: pytest.Monkey
         broken.left = 1
     world.thing("first")
     world.deliver()
-    controller.start()
-    try:
-        assert _until(lambda: bool(world.cloud.objects)), where
-        world.thing("second")
-        world.deliver()
-        assert _until(lambda: len(world.cloud.objects) == 2), where
-    finally:
-        assert controller.stop(10)
+    with capture_logs() as lines:
+        controller.start()
+        try:
+            assert _until(lambda: bool(world.cloud.objects)), where
+            world.thing("second")
+            world.deliver()
+            assert _until(lambda: len(world.cloud.objects) == 2), where
+        finally:
+            assert controller.stop(10)
     assert died == []
+    assert len([line for line in lines if line["event"] == "internal error"]) == 1, (
+        "what repeats is told once"
+    )
 
 
 @pytest.fixture

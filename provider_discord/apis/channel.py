@@ -269,7 +269,8 @@ class ChannelParameters(ApiModel):
     allow_delete: Annotated[
         bool | None,
         Field(
-            description="Allow the channel to be deleted at Discord although it has messages or posts. "
+            description="Allow the channel to be deleted at Discord although it has messages or posts, or is a "
+            "category that holds channels which stay. "
             "Without it, deleting this object stops with a condition that says so.",
         ),
     ] = None

@@ -16,7 +16,7 @@ from provider_discord.apis.kinds import CHANNEL
 from provider_discord.discord import errors as discord
 from provider_discord.discord.permissions import VIEW_CHANNEL, channel_permissions, is_hidden
 from provider_discord.discord.snapshot import GuildSnapshot
-from provider_discord.kinds import channel_plan, foresight
+from provider_discord.kinds import category, channel_plan, foresight
 from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION
 from provider_discord.kinds.channel_type import channel_type_of, has_type, lacking_feature, matches
@@ -246,8 +246,14 @@ class ChannelKind(KindInGuild[ChannelParameters]):
         return raw
 
     def guard(self, guild_id: str, raw: Json) -> None:
-        """Refuse to delete what was written in."""
-        fresh = self._visit.client.channel(str(raw["id"]), options=self._visit.options())
+        """Refuse to delete what was written in, and a category that holds channels which stay."""
+        visit = self._visit
+        fresh = visit.client.channel(str(raw["id"]), options=visit.options())
+        if channel_type_of(fresh) is ChannelType.CATEGORY:
+            has = category.holds(visit, visit.look(guild_id, anew=True), str(raw["id"]))
+            if has:
+                raise self._guarded(fresh, has)
+            return
         self._guard_messages(fresh)
         self._guard_threads(guild_id, fresh)
 
@@ -259,8 +265,6 @@ class ChannelKind(KindInGuild[ChannelParameters]):
     def _guard_messages(self, fresh: Json) -> None:
         """Refuse to delete a channel with messages; one that can't be read counts as written in."""
         kind = channel_type_of(fresh)
-        if kind is ChannelType.CATEGORY:
-            return
         if (
             kind is not None
             and "last_message_id" in fresh
@@ -281,8 +285,11 @@ class ChannelKind(KindInGuild[ChannelParameters]):
             raise self._guarded(fresh, "has threads")
 
     def _guarded(self, fresh: Json, has: str) -> Blocked:
+        what, how = "channel", "with them"
+        if channel_type_of(fresh) is ChannelType.CATEGORY:
+            what, how = "category", "and leave them without one"
         msg = (
-            f"channel {fresh.get('id')} ({fresh.get('name')}) {has}, so it is not deleted: to delete it with them, set "
+            f"{what} {fresh.get('id')} ({fresh.get('name')}) {has}, so it is not deleted: to delete it {how}, set "
             f"spec.forProvider.allowDelete: true"
         )
         return Blocked(

@@ -163,9 +163,12 @@ class Visit:
         wanted = str(self.mr.for_provider.get("guildId") or "")
         seen = str(self.mr.at_provider.get("guildId") or "")
         if wanted and seen and wanted != seen and self._is_what_status_shows():
+            if self.mr.deleting:  # It is deleted where it is.
+                self.check_allowed(seen)
+                return seen
             msg = (
                 f"spec.forProvider.guildId is {wanted}, but {self.mr.external_name} is in guild {seen} and can't "
-                f"move: put {seen} back, or delete this object and make a new one"
+                f"move: put {seen} back, or delete this object (that deletes {self.mr.external_name}) and make a new one"
             )
             raise Blocked(msg, reason="GuildChanged", field="forProvider.guildId")
         guild_id = wanted or seen

@@ -10,6 +10,7 @@ from provider_discord.managed import conditions, deletions, meta, results
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Change, FieldDiff
 from provider_discord.managed.reconcile_pass import Pass
+from provider_discord.managed.references import Referrer
 from provider_discord.managed.results import Result
 
 _SHOWN_DIFFS = 10
@@ -45,12 +46,28 @@ def deletion(p: Pass) -> Result | None:
     p.tools.announcer.well(p.mr.uid)
     _deleted(p, f"deleted external resource {p.mr.external_name}")
     p.tools.memory.make_room(p.parent, now=p.tools.now())
+    _wake_what_it_was_in(p)
     p.set(conditions.reconcile_success())
     p.report()
     # Look soon whether it is gone; if it never goes, back off.
     again = p.tools.memory.deleted.get(p.mr.uid, False)
     p.tools.memory.deleted[p.mr.uid] = True
     return results.requeue(anew=not again)
+
+
+def _wake_what_it_was_in(p: Pass) -> None:
+    """Have those looked at that the object referred to and that are deleted, too: they may not go before it."""
+    tools, mr = p.tools, p.mr
+    for reference in p.kind.references:
+        named = mr.for_provider.get(reference.path) or mr.at_provider.get(reference.path)
+        store = tools.stores.get(reference.target)
+        if not isinstance(named, str) or store is None:
+            continue
+        tools.configs.wake.objects(
+            Referrer(reference.target, claim.key)
+            for claim in tools.claims.claimants(reference.target.kind, named)
+            if meta.is_deleting(store.get(claim.key) or {})
+        )
 
 
 def _delete(p: Pass) -> Change:

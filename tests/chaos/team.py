@@ -20,6 +20,7 @@ BOARD: Final = "board"
 PERMISSIONS: Final = ("VIEW_CHANNEL", "SEND_MESSAGES", "CONNECT", "ADD_REACTIONS", "EMBED_LINKS")
 _TYPES: Final = ("text", "text", "text", "voice", "forum")
 _TOPICAL: Final = ("text", "forum")
+_REFERENCES: Final = {"guildIdRef": "Guild", "parentIdRef": "Channel", "systemChannelIdRef": "Channel"}
 
 
 class Team:
@@ -89,7 +90,11 @@ class Team:
         if len(self.categories()) > 3:
             return False
         name = self._name("category")
-        return self._create("Channel", name, {"name": name, "type": "category", **self._in_guild()})
+        return self._create("Channel", name, self._category(name))
+
+    def _category(self, name: str) -> Obj:
+        """Return a category's manifest; moderators put channels of their own under it, which must not keep it."""
+        return {"name": name, "type": "category", "allowDelete": True, **self._in_guild()}
 
     def create_role(self) -> bool:
         """Make a role's manifest."""
@@ -106,6 +111,10 @@ class Team:
     def adopt(self, name: str) -> None:
         """Make the manifest of a text channel that somebody has made by hand; the config must adopt by name."""
         self._create("Channel", name, {"name": name, "type": "text", "topic": "ours now", **self._in_guild()})
+
+    def rank(self, name: str, position: int) -> None:
+        """Make the manifest of a role that shall stand in a certain place."""
+        self._create("Role", name, {"name": name, "position": position, **self._in_guild()})
 
     def edit(self) -> bool:
         """Change a field or two of a channel or role."""
@@ -196,7 +205,7 @@ class Team:
         if kind == "Role":
             return self._create(kind, name, {"name": name, "color": 7, **self._in_guild()})
         if name.startswith("category"):
-            return self._create(kind, name, {"name": name, "type": "category", **self._in_guild()})
+            return self._create(kind, name, self._category(name))
         return self._create_channel(name)
 
     def remove(self, key: Key) -> None:
@@ -236,6 +245,18 @@ class Team:
             for name in self.names("Channel")
             if (self.wanted["Channel", name].get("parentIdRef") or {}).get("name") == category
         ]
+
+    def refers(self) -> dict[Key, set[Key]]:
+        """Return what each wanted object refers to."""
+        found: dict[Key, set[Key]] = {}
+        for key, fields in self.wanted.items():
+            named = found[key] = set()
+            for field, kind in _REFERENCES.items():
+                if (reference := fields.get(field)) is not None:
+                    named.add((kind, reference["name"]))
+            for one in fields.get("permissionOverwrites") or ():
+                named.add(("Role", one["roleIdRef"]["name"]))
+        return found
 
     def opened_to(self, role: str) -> list[str]:
         """Return the names of the channels with an overwrite for a role."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Final
 
 import pytest
@@ -44,22 +45,24 @@ def test_deleting_everything_leaves_only_what_is_guarded(system: System, order: 
         doomed = [obj for group in order for obj in manifests[group]]
     for obj in doomed:
         system.delete(obj["kind"], obj["metadata"]["name"])
-    _until_only(system, "chat", "questions", "keeper")
+    _until_only(system, "chat", "questions", "keeper", "town")
 
     said = system.until_synced_false("Channel", "chat", WAY_OUT)
     assert "has messages" in said
     assert "spec.forProvider.allowDelete: true" in said
     assert "has posts" in system.until_synced_false("Channel", "questions", WAY_OUT)
     assert "because a member has it" in system.until_synced_false("Role", "keeper", WAY_OUT)
-    for name in ("chat", "questions", "keeper"):
+    kept = system.until_synced_false("Channel", "town", r"holds channels that stay \(chat, questions\)")
+    assert re.search(WAY_OUT, kept)
+    for name in ("chat", "questions", "keeper", "town"):
         _until_warned(system, name, "DeletionGuarded")
-    assert {channel["name"] for channel in system.discord.channels()} == {"chat", "questions"}
+    assert {channel["name"] for channel in system.discord.channels()} == {"town", "chat", "questions"}
     assert [role["name"] for role in system.discord.roles() if not role["managed"]] == ["@everyone", "keeper"]
     _check_guild_is_untouched(guild, system.discord.guild())
 
     # The config is still needed, and says by how many.
     system.until(
-        lambda: "in use by 3 managed resources" in _terminating(system), "the config to say that it is in use"
+        lambda: "in use by 4 managed resources" in _terminating(system), "the config to say that it is in use"
     )
     _until_warned(system, system.config_name, "UsageAccounting")
 
@@ -67,6 +70,8 @@ def test_deleting_everything_leaves_only_what_is_guarded(system: System, order: 
     system.patch("Channel", "chat", ALLOW)
     system.patch("Channel", "questions", KEEP)
     system.patch("Role", "keeper", KEEP)
+    system.until_synced_false("Channel", "town", r"holds a channel that stays \(questions\)")
+    system.patch("Channel", "town", ALLOW)
     _until_only(system)
     system.until(lambda: not system.exists("ProviderConfig", system.config_name), "the unused config to go")
     system.kubectl("delete", "secret", "discord-bot")
@@ -101,16 +106,17 @@ def test_a_namespace_deleted_by_mistake_costs_no_history(system: System) -> None
         system.patch(
             "ProviderConfig", system.config_name, {"spec": {"credentials": {"secretRef": elsewhere}}}
         )
-        _until_only(system, "chat", "questions", "keeper")
+        _until_only(system, "chat", "questions", "keeper", "town")
         system.until_synced_false("Channel", "chat", "has messages")
         system.until_synced_false("Role", "keeper", "a member has it")
-        for kind, name in (("Channel", "chat"), ("Channel", "questions"), ("Role", "keeper")):
+        kept = (("Channel", "town"), ("Channel", "chat"), ("Channel", "questions"), ("Role", "keeper"))
+        for kind, name in kept:
             system.patch(kind, name, KEEP)
         system.until(lambda: not _namespace_exists(system), "the namespace to go", seconds=30)
     finally:
         system.control_plane.request("DELETE", f"/api/v1/namespaces/default/secrets/{elsewhere['name']}")
 
-    assert {channel["name"] for channel in system.discord.channels()} == {"chat", "questions"}
+    assert {channel["name"] for channel in system.discord.channels()} == {"town", "chat", "questions"}
     assert "keeper" in {role["name"] for role in system.discord.roles()}
     _check_guild_is_untouched(guild, system.discord.guild())
     done = [request for request in system.writes(before) if request["committed"]]
@@ -225,7 +231,7 @@ def test_everyone_and_managed_roles_stay(system: System) -> None:
     assert system.discord.roles() == before
 
 
-def test_a_categorys_children_are_left_where_discord_puts_them(system: System) -> None:
+def test_a_category_goes_without_its_children_only_where_that_is_allowed(system: System) -> None:
     """What is not ours is not touched, and what is ours waits for its parent instead of moving or being made anew."""
     category = system.channel(
         "staff",
@@ -246,6 +252,9 @@ def test_a_categorys_children_are_left_where_discord_puts_them(system: System) -
 
     before = system.discord.last_request()
     system.delete("Channel", "staff")
+    system.until_synced_false("Channel", "staff", r"holds channels that stay \(diary, plans\)")
+    assert system.writes(before) == []
+    system.patch("Channel", "staff", ALLOW)
     system.until(lambda: not system.exists("Channel", "staff"), "the category to go")
     system.reconcile(system.guild())
     system.until_synced_false(

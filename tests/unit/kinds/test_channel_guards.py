@@ -442,15 +442,6 @@ def test_discords_refusal_to_delete_says_how_the_object_can_go(world: World) -> 
     assert str(refused.value).endswith("(50074)")
 
 
-def test_a_category_is_deleted_and_its_children_stay(world: World) -> None:
-    category = world.channel("staff", type="category")
-    category.settle()
-    child = world.channel("plans", parentId=category.id)
-    child.settle()
-    _delete(category)
-    assert [c["name"] for c in world.discord.channels()] == ["plans"]
-
-
 def test_a_channel_that_a_community_requires_is_not_deleted(world: World) -> None:
     thing = world.channel("rules")
     thing.settle()
@@ -570,3 +561,46 @@ def test_a_channel_shown_again_is_put_right(world: World) -> None:
     world.advance(61)
     thing.settle(Priority.POLL)
     assert world.discord.channel("general")["topic"] == "ours"
+
+
+# Categories.
+
+
+@pytest.mark.parametrize(
+    ("child", "refused", "reason"),
+    [
+        (None, True, "a stranger's: nobody has decided that it goes"),
+        ({}, True, "one of ours that is not deleted"),
+        ({"deleted": True}, False, "it goes too"),
+        ({"deleted": True, "message": True}, True, "its messages keep it"),
+        ({"deleted": True, "message": True, "allowDelete": True}, False, "they do not, any more"),
+        ({"deleted": True, "policies": ["Observe", "Create", "Update"]}, True, "only its object goes"),
+    ],
+)
+def test_a_category_that_holds_channels_which_stay_is_not_deleted(
+    world: World, child: dict[str, Any] | None, refused: bool, reason: str
+) -> None:
+    wing = world.channel("wing", type="category")
+    wing.settle()
+    if child is None:
+        world.discord.create_channel({"name": "inside", "parent_id": wing.id})
+    else:
+        allow: dict[str, Any] = {"allowDelete": True} if child.get("allowDelete") else {}
+        inside = world.channel("inside", parentId=wing.id, **allow)
+        inside.settle()
+        inside.obj["spec"]["managementPolicies"] = child.get("policies", ["*"])
+        if child.get("deleted"):
+            inside.mark_deleted()
+        if child.get("message"):
+            world.discord.post_message("inside", "hello")
+    wing.mark_deleted()
+    if not refused:
+        assert wing.reconcile() == Change(), reason
+        return
+    with pytest.raises(Blocked, match="inside") as error:
+        wing.reconcile()
+    assert error.value.reason == "DeletionGuarded", reason
+    assert {c["name"] for c in world.discord.channels()} == {"wing", "inside"}
+    wing.spec(allowDelete=True)
+    assert wing.reconcile() == Change()
+    assert [c["name"] for c in world.discord.channels()] == ["inside"]

@@ -209,3 +209,27 @@ def test_a_guild_object_without_annotation_finds_its_guild_before_one_of_its_nam
     thing.settle()
     assert thing.id == world.guild_id
     assert world.discord.guild()["name"] == "Simulated Guild"
+
+
+# Another guild.
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_an_object_whose_guild_was_changed_is_deleted_where_it_is(world: World, kind: str) -> None:
+    thing = _ours(world, kind)
+    other = world.discord.create_guild("Other Guild")["id"]
+    thing.spec(guildId=other)
+    with pytest.raises(Blocked, match=r"put .* back, or delete this object") as error:
+        thing.reconcile()
+    assert error.value.reason == "GuildChanged"
+    assert thing.mark_deleted().reconcile() == Change()
+    assert "ours" not in _names(world, kind)
+
+
+def test_everyone_of_a_guild_that_was_changed_is_let_go(world: World) -> None:
+    thing = world.make("Role", "everyone", {"everyone": True, "guildId": world.guild_id})
+    thing.settle()
+    thing.spec(guildId=world.discord.create_guild("Other Guild")["id"])
+    seen = thing.mark_deleted().reconcile()
+    assert isinstance(seen, Observation)
+    assert not seen.exists

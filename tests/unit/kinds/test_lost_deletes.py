@@ -137,7 +137,7 @@ def test_what_was_hidden_instead_is_not_taken_for_gone(world: World, case: Case)
 def test_a_category_in_which_there_are_channels_is_there(world: World) -> None:
     world.discord.set_behaviour(hidden_get=str(HiddenGet.NOT_FOUND), category_shown_by_child=False)
     world.discord.set_bot_permissions(_ORDINARY)
-    thing = world.channel("staff", type="category")
+    thing = world.channel("staff", type="category", allowDelete=True)
     thing.settle()
     world.discord.create_channel({"name": "in it", "type": 0, "parent_id": thing.id})
     thing.mark_deleted()

@@ -14,12 +14,15 @@ An object without a status (new, or restored from a backup) is imported as its n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds.missing import find_unlisted, was_there
+from provider_discord.kinds.names import normalise_role_name, same_name
+from provider_discord.kinds.namesakes import alone
 from provider_discord.kinds.role_plan import EVERYONE
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import meta
@@ -66,8 +69,9 @@ class Identified:
         return self.external.observe(mr)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
-        """Create once."""
-        return self.external.create(mr, attempt)
+        """Create once, and nothing else of its name meanwhile."""
+        with alone(self.visit) if mr.kind in _THINGS else nullcontext():
+            return self.external.create(mr, attempt)
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         """Find out what became of an attempt."""
@@ -167,7 +171,24 @@ def _made(visit: Visit, external_name: str) -> bool:
         guild_id = visit.guild_id()
     except Blocked:
         return False
-    return was_there(visit, guild_id, external_name, listed=lambda now: _ordinary(listed(now)))
+
+    def rivals(now: GuildSnapshot) -> Collection[str]:
+        found = listed(now)
+        # A slip of the pen would not hit on something with the manifest's name, whatever else was made in that second:
+        # when several creates are interrupted at once, what the others made is nobody's for a while.
+        return () if _bears_the_name(visit.mr, found.get(external_name)) else _ordinary(found)
+
+    return was_there(visit, guild_id, external_name, listed=rivals)
+
+
+def _bears_the_name(mr: ManagedResource, raw: Mapping[str, Any] | None) -> bool:
+    """Tell whether something that is there has the name that the manifest gives."""
+    given = mr.for_provider.get("name")
+    if raw is None or raw.get("managed") or not isinstance(given, str):
+        return False
+    if mr.kind == CHANNEL.kind:
+        return same_name(given, str(raw.get("name")), int(raw.get("type") or 0))
+    return normalise_role_name(given) == raw.get("name")
 
 
 def _ordinary(listed: Mapping[str, Mapping[str, Any]]) -> Collection[str]:

@@ -157,6 +157,24 @@ def test_its_own_record_of_a_create_is_enough(world: World, kind: str, *, remade
     assert "ours" not in _names(world, kind)
 
 
+@pytest.mark.parametrize("kind", _KINDS)
+def test_what_another_interrupted_create_made_beside_it_casts_no_doubt(world: World, kind: str) -> None:
+    """Two creates were interrupted at once, and the other one is not resolved yet: what it made is nobody's."""
+    thing = _ours(world, kind)
+    if kind == "Channel":
+        world.discord.create_channel({"name": "other", "type": 4})
+    else:
+        world.discord.create_role({"name": "other"})
+    thing.obj["status"] = {}
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    at = meta.to_rfc3339(world.wall())
+    thing.annotate({meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at})
+    _forget(world, thing)
+    assert thing.mark_deleted().reconcile() == Change()
+    assert _names(world, kind).isdisjoint({"ours"})
+    assert "other" in _names(world, kind)
+
+
 def test_a_record_of_another_create_is_not(world: World) -> None:
     thing = _ours(world, "Role")
     there = _stranger(world, "Role")

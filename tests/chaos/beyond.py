@@ -63,9 +63,9 @@ class Scene:
 
         return str(self.until(message, f"{kind} {name} {type_}={status} with {pattern!r}"))
 
-    def id_of(self, name: str) -> str:
-        """Return the id of a channel's object."""
-        obj: Obj = self.cluster.get("Channel", name) or {"metadata": {}}
+    def id_of(self, name: str, kind: str = "Channel") -> str:
+        """Return the external name of an object, "" if it has none yet."""
+        obj: Obj = self.cluster.get(kind, name) or {"metadata": {}}
         return external_name(obj)
 
     def annotate(self, kind: str, name: str, key: str, value: str) -> None:
@@ -167,7 +167,41 @@ def fight(scene: Scene, variant: int) -> None:
     scene.team.change("Channel", LOBBY, {"topic": "settled"})
 
 
-TRIALS: Final = (same_name, hold, fight)
+def no_room(scene: Scene, variant: int) -> None:
+    """Want an order of roles that tie with the bot's own: it can't be had until a human drags the bot's role up."""
+    del variant
+    ranks = {"low": 1, "middle": 2, "high": 3}
+    made: list[str] = []
+    for name, position in ranks.items():
+        # Of roles in one place the oldest is the highest: as they are made, they are upside down.
+        scene.team.rank(name, position)
+        made.append(scene.until(lambda name=name: scene.id_of(name, "Role"), f"role {name} to be made"))  # type: ignore[misc]
+    roles = scene.discord.guild()["roles"]
+    (own,) = [one["id"] for one in roles if (one.get("tags") or {}).get("bot_id")]
+    left = [one for one in roles if one["id"] not in made]
+
+    def refused() -> list[str]:
+        conditions = [
+            condition(scene.cluster.get("Role", name) or {"metadata": {}}, "Synced") for name in ranks
+        ]
+        return [one["message"] for one in conditions if "drag the bot's own role" in one.get("message", "")]
+
+    scene.until(refused, "a condition that asks for room below the bot's role")
+    scene.die()
+    scene.until(refused, "the same condition again")
+    if [one for one in scene.discord.guild()["roles"] if one["id"] not in made] != left:
+        msg = f"other roles were touched: they were {left}"
+        raise Missing(msg)
+    scene.discord.move_roles([{"id": own, "position": len(roles) + 1}], actor=ACTOR)
+
+
+TRIALS: Final = (same_name, hold, fight, no_room)
+
+
+def trial_of(seed: int) -> tuple[Callable[[Scene, int], None], int]:
+    """Return a seed's trial and its variant."""
+    variant, number = divmod(seed % 1000, len(TRIALS))
+    return TRIALS[number], variant % 3
 
 
 def _unchanged(scene: Scene, left: dict[str, dict[str, Any]]) -> None:

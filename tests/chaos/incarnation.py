@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-from provider_discord import app
+from provider_discord import app, provider
 from provider_discord.managed import attempts, steps_create
 from provider_discord.managed.external import Resolution, Verdict
 from provider_discord.managed.reconcile_pass import Pass
@@ -76,8 +77,8 @@ def live(life: Life) -> int:
     configure(json=False, debug=life.debug)
     if life.broken:
         BROKEN[life.broken]()
-    tools: Any = app
-    tools.Tools = partial(Tools, checkpoint=End(life.label, hit=life.hit)) if life.label else Tools
+    if life.label:
+        _replace(provider, "Tools", partial(Tools, checkpoint=End(life.label, hit=life.hit)))
     stop = threading.Event()
     signal.signal(
         signal.SIGTERM, lambda _signal, _frame: threading.Thread(target=stop.set, name="stop").start()
@@ -130,6 +131,12 @@ class End:
                 threading.Event().wait()  # Not one more instruction while the signal is on its way.
 
 
+def _replace(module: ModuleType, name: str, value: Any) -> None:
+    """Put something of the harness in the place of what a module has under a name, which it must have."""
+    assert hasattr(module, name), f"{module.__name__} has no {name} any more: the harness would do nothing"
+    setattr(module, name, value)
+
+
 def _write_to(log: str) -> None:
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(sink, 1)
@@ -150,8 +157,8 @@ def _create_again_at_once() -> None:
         p.persist(attempts.failed(p.tools.wall()))
         return None
 
-    module: Any = steps_create
-    module._resolve, module._missed = resolve, missed
+    _replace(steps_create, "_resolve", resolve)
+    _replace(steps_create, "_missed", missed)
 
 
 def _forget_finalizer() -> None:
@@ -163,9 +170,9 @@ def _forget_finalizer() -> None:
     from provider_discord.managed import reconciler  # noqa: PLC0415 - only where it is broken
 
     module: Any = reconciler
-    module.STEPS = tuple(
-        module.Step(replaced) if step.name == "deletion" else step for step in reconciler.STEPS
-    )
+    steps = tuple(module.Step(replaced) if step.name == "deletion" else step for step in reconciler.STEPS)
+    assert steps != reconciler.STEPS, "there is no such step any more"
+    _replace(reconciler, "STEPS", steps)
 
 
 BROKEN: dict[str, Callable[[], None]] = {

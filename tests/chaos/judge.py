@@ -31,20 +31,39 @@ _GUILD_PLAIN: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing that is not as it shall be.
+
+    Attributes:
+        text: in words.
+        about: the object that it is about; None: no single one.
+    """
+
+    text: str
+    about: Key | None = None
+
+
 @dataclass(slots=True)
 class Verdict:
-    """What is not as it shall be, by what kind of wrong it is; all empty: settled."""
+    """What is not as it shall be, by what kind of wrong it is; all empty: settled. And the objects that there are."""
 
-    lost: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-    differs: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
+    lost: list[Wrong] = field(default_factory=list)
+    stuck: list[Wrong] = field(default_factory=list)
+    differs: list[Wrong] = field(default_factory=list)
+    foreign: list[Wrong] = field(default_factory=list)
+    duplicates: list[Wrong] = field(default_factory=list)
+    objects: dict[Key, Obj] = field(default_factory=dict)
+
+    @property
+    def all(self) -> list[Wrong]:
+        """Everything that is wrong."""
+        return [*self.duplicates, *self.lost, *self.foreign, *self.stuck, *self.differs]
 
     @property
     def settled(self) -> bool:
         """Whether all is as it shall be."""
-        return not (self.lost or self.stuck or self.differs or self.foreign or self.duplicates)
+        return not self.all
 
     @property
     def hopeless(self) -> bool:
@@ -54,7 +73,7 @@ class Verdict:
     def lines(self) -> list[str]:
         """Return it in words."""
         return [
-            f"{name}: {one}"
+            f"{name}: {one.text}"
             for name in ("duplicates", "lost", "foreign", "stuck", "differs")
             for one in getattr(self, name)
         ]
@@ -64,13 +83,13 @@ def judge(
     *, cluster: Cluster, team: Team, moderator: Moderator, guild: Json, audit: Sequence[Json]
 ) -> Verdict:
     """Hold the guild, as the control API shows it, and the cluster against what the team wants."""
-    verdict = Verdict()
     objects: dict[Key, Obj] = {
         (obj["kind"], obj["metadata"]["name"]): obj
         for kind in MANAGED
         for obj in ({"kind": kind, **one} for one in cluster.objects(kind))
     }
-    verdict.foreign += moderator.touched(guild)
+    verdict = Verdict(objects=objects)
+    verdict.foreign += map(Wrong, moderator.touched(guild))
     _look_at_objects(verdict, team, objects)
     _look_at_makings(verdict, guild, audit, objects)
     ids = {key: external_name(obj) for key, obj in objects.items()}
@@ -80,30 +99,36 @@ def judge(
         kind, name = key
         id_ = ids.get(key, "")
         if kind == "Guild":
-            verdict.differs += _guild_differs(fields, guild, ids)
+            verdict.differs += _about(key, _guild_differs(fields, guild, ids))
             continue
         there = (channels if kind == "Channel" else roles).get(id_)
         if there is None:
-            verdict.lost.append(f"{kind} {name} has nothing at Discord (external name {id_ or 'none'})")
+            said = f"{kind} {name} has nothing at Discord (external name {id_ or 'none'})"
+            verdict.lost.append(Wrong(said, key))
         elif kind == "Channel":
-            verdict.differs += _channel_differs(name, fields, there, ids)
+            verdict.differs += _about(key, _channel_differs(name, fields, there, ids))
         else:
-            verdict.differs += _role_differs(name, fields, there)
-    verdict.differs += _order_differs(team, ids, channels, roles)
+            verdict.differs += _about(key, _role_differs(name, fields, there))
+    verdict.differs += map(Wrong, _order_differs(team, ids, channels, roles))
     return verdict
+
+
+def _about(key: Key, said: Iterable[str]) -> list[Wrong]:
+    return [Wrong(one, key) for one in said]
 
 
 def _look_at_objects(verdict: Verdict, team: Team, objects: Mapping[Key, Obj]) -> None:
     for key in team.wanted:
         obj = objects.get(key)
         if obj is None:
-            verdict.lost.append(f"{key} is not in the cluster any more")
+            verdict.lost.append(Wrong(f"{key} is not in the cluster any more", key))
         elif not is_true(obj):
-            verdict.stuck.append(f"{key}: {states(obj)}")
+            verdict.stuck.append(Wrong(f"{key}: {states(obj)}", key))
     for key, obj in objects.items():
         if key not in team.wanted:
             left = obj["metadata"].get("finalizers")
-            verdict.stuck.append(f"{key} was deleted and stays, finalizers {left}: {states(obj)}")
+            said = f"{key} was deleted and stays, finalizers {left}: {states(obj)}"
+            verdict.stuck.append(Wrong(said, key))
 
 
 def _look_at_makings(
@@ -127,13 +152,26 @@ def _look_at_makings(
             alive[maker[target]].remove(target)
     names = {obj["metadata"]["uid"]: key for key, obj in objects.items()}
     for uid, twins in doubles.items():
-        verdict.duplicates.append(f"{names.get(uid, uid)} was made more than once: {', '.join(twins)}")
+        said = f"{names.get(uid, uid)} was made more than once: {', '.join(twins)}"
+        verdict.duplicates.append(Wrong(said, names.get(uid)))
     held = {external_name(obj) for obj in objects.values()}
     there = {one["id"]: one["name"] for one in (*guild["channels"], *guild["roles"])}
     for target, uid in maker.items():
         if target in there and target not in held:
             owner = names.get(uid, "an object that is gone")
-            verdict.lost.append(f"{there[target]} ({target}), made for {owner}, belongs to nobody")
+            said = f"{there[target]} ({target}), made for {owner}, belongs to nobody"
+            verdict.lost.append(Wrong(said, names.get(uid)))
+
+
+def made_for(uid: str, audit: Iterable[Json]) -> list[str]:
+    """Return the ids of what was ever made in the name of an object."""
+    return [
+        str(entry.get("target_id"))
+        for entry in audit
+        if entry["action_type"] in _CREATED
+        and (found := _UID.search(entry.get("reason") or "")) is not None
+        and found[1] == uid
+    ]
 
 
 def creations(audit: Iterable[Json]) -> int:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from provider_discord.managed.tools import CHECKPOINTS
-from tests.chaos.plan import Family
+from tests.chaos.plan import BROKEN_IN, Family
 from tests.chaos.run_seed import Result
 
 _COLUMNS: Final = (
@@ -22,7 +22,7 @@ _COLUMNS: Final = (
     "lost",
     "stuck",
     "foreign",
-    "halted",
+    "halts",
     "settle p50",
     "max",
 )
@@ -35,7 +35,7 @@ def table(results: Sequence[Result]) -> str:
         of_it = [one for one in results if one.family == family.value]
         if of_it:
             rows.append(_row(family.value, of_it))
-    real = [one for one in results if one.family != Family.CONTROL.value]
+    real = [one for one in results if Family(one.family) not in BROKEN_IN]
     rows.append(_row("**all but the controls**", real))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [
@@ -66,7 +66,7 @@ def _row(name: str, results: Sequence[Result]) -> tuple[str, ...]:
         sum(one.lost for one in results),
         sum(one.stuck for one in results),
         sum(one.foreign for one in results),
-        sum(one.halted for one in results),
+        sum(one.halts for one in results),
     )
     times = (f"{median(settled):.1f} s", f"{max(settled):.1f} s") if settled else ("-", "-")
     return (name, *(f"{number:,}" for number in numbers), *times)

@@ -7,32 +7,31 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from provider_discord.simulator import ControlFailure
-from tests.chaos.beyond import TRIALS, Missing, Scene
+from tests.chaos.beyond import Missing, Scene, trial_of
 from tests.chaos.cluster import Endpoint
+from tests.chaos.human import Human, halt_of, unexplained
 from tests.chaos.incarnation import Life
 from tests.chaos.judge import Verdict, creations, judge
 from tests.chaos.moderator import Moderator
-from tests.chaos.plan import Family, Plan
+from tests.chaos.plan import Family, Plan, last_of
 from tests.chaos.processes import Zygote, wait_dead
 from tests.chaos.storm import Storm
-from tests.chaos.team import Team
+from tests.chaos.team import Key, Team
 from tests.chaos.world import GUILD_NAME, World
 
 TIME_SCALE: Final = 0.05
 POLL_SECONDS: Final = 60.0 * TIME_SCALE
 SETTLE_SECONDS: Final = 90.0
 """Of a machine that does other things too; alone it takes a few."""
-HALT_SECONDS: Final = 15.0
-"""So long something else may still come of an object that waits for a human."""
+HALT_SECONDS: Final = 2 * POLL_SECONDS
+"""So long nothing but halts may be wrong before the human acts: two polls, in which more evidence may come."""
 _LOOK_SECONDS: Final = 0.2
-_HALT: Final = re.compile(r"cannot determine creation result|hidden from the bot, or deleted")
-"""What a bot that may read no audit log is allowed to end in."""
 _PANIC: Final = re.compile(r"level=critical|uncaught exception|internal error|Fatal Python error")
 
 
@@ -49,8 +48,8 @@ class Result:
         creates: things made at Discord for objects.
         objects: objects made in the cluster.
         duplicates, lost, stuck, foreign: how many of what must not be.
-        halted: objects that wait for a human, where that is allowed.
-        settle_seconds: from the end of the faults until all was as wanted.
+        halts: decisions that a human was asked for and took, where that is allowed.
+        settle_seconds: from the end of the faults, or from the last decision, until all was as wanted.
         seconds: the whole.
         complaints: what was wrong, in words.
         log: the provider's log, beside which the seed's story is; "" if they were thrown away.
@@ -67,7 +66,7 @@ class Result:
     lost: int = 0
     stuck: int = 0
     foreign: int = 0
-    halted: int = 0
+    halts: int = 0
     settle_seconds: float = 0.0
     seconds: float = 0.0
     complaints: list[str] = field(default_factory=list)
@@ -113,7 +112,7 @@ def run_seed(
             wait_dead(processes)
         result.seconds = round(time.monotonic() - began, 2)
     _read_log(result, log, world)
-    result.passed = _found(result) if plan.broken else not result.complaints
+    result.passed = _found(result, plan) if plan.broken else not result.complaints
     if result.passed and not debug:
         log.unlink(missing_ok=True)
         log.with_suffix(".story").unlink(missing_ok=True)
@@ -129,18 +128,18 @@ class _Run:
         self._world = world
         self._processes = processes
         self._result = result
-        self._rand = random.Random(f"{plan.seed}/run")  # noqa: S311 - a seed must repeat
+        self._rand = random.Random(f"{plan.drawn_as}/run")  # noqa: S311 - a seed must repeat
         self._team = Team(
             cluster=world.cluster,
             config=world.name,
-            rand=random.Random(f"{plan.seed}/team"),  # noqa: S311 - a seed must repeat
+            rand=random.Random(f"{plan.drawn_as}/team"),  # noqa: S311 - a seed must repeat
             guild_name=GUILD_NAME,
         )
         self._moderator = Moderator(
             discord=world.discord,
             cluster=world.cluster,
             team=self._team,
-            rand=random.Random(f"{plan.seed}/moderator"),  # noqa: S311 - a seed must repeat
+            rand=random.Random(f"{plan.drawn_as}/moderator"),  # noqa: S311 - a seed must repeat
             budget=plan.budget,
         )
         self._life = Life(
@@ -153,6 +152,7 @@ class _Run:
             debug=debug,
             broken=plan.broken,
         )
+        self._human = Human(world.cluster.patch)
         self._settled_in: list[float] = []
 
     def run(self) -> None:
@@ -177,11 +177,12 @@ class _Run:
         result.complaints += storm.exits
         result.creates = creations(self._world.discord.audit_log())
         result.objects = self._team.made
+        result.halts = len(self._human.decisions)
         result.settle_seconds = round(max(self._settled_in, default=0.0), 2)
 
     def _write_down(self, storm: Storm) -> None:
         """Write the seed's story: who did what, what was asked of Discord, and its audit log."""
-        lines = [*storm.story, "", "Requests:"]
+        lines = [*storm.story, "", "Decisions:", *self._human.decisions, "", "Requests:"]
         with contextlib.suppress(ControlFailure):
             lines += [
                 f"{one['time']} {one['method']} {one['path']} {one['body']} -> {one['status']} "
@@ -204,11 +205,10 @@ class _Run:
             self._processes.start(self._life)
 
         scene = Scene(discord=self._world.discord, cluster=self._world.cluster, team=self._team, die=die)
-        number = plan.seed % 1000
-        trial = TRIALS[number % len(TRIALS)]
+        trial, variant = trial_of(plan.seed)
         storm.tell(f"trial: {trial.__name__}")
         try:
-            trial(scene, number // len(TRIALS) % 3)
+            trial(scene, variant)
         except Missing as error:
             self._result.stuck += 1
             self._result.complaints.append(f"{trial.__name__}: {error}")
@@ -224,7 +224,7 @@ class _Run:
             if not self._settle("before the storm", timed=False):
                 return
             self._die(storm)
-        last = max(1, len(plan.deaths) // 6)
+        last = last_of(len(plan.deaths))
         storm.rage(plan.deaths[:-last])
         self._processes.start(self._life)
         good = self._settle("after the storm")
@@ -246,23 +246,25 @@ class _Run:
         storm.kills["anywhere"] += 1
 
     def _settle(self, when: str, *, timed: bool = True) -> bool:
-        """Wait until all is as wanted; note what is not, if that does not come."""
+        """Wait until all is as wanted, deciding what a human is asked; note what is not, if that does not come."""
         began = time.monotonic()
+        since: float | None = None
         while True:
             verdict = self._judge()
-            waited = time.monotonic() - began
+            now = time.monotonic()
             if verdict.settled:
-                self._settled_in += [waited] * timed
+                self._settled_in += [now - began] * timed
                 return True
-            halts = waited > HALT_SECONDS and self._only_halts(verdict)
-            if halts or verdict.hopeless or waited > SETTLE_SECONDS or not self._processes.alive():
-                break
+            halts = self._halts(verdict)
+            since = (since or now) if halts else None
+            if since is not None and now - since > HALT_SECONDS:
+                if not self._decide(halts, verdict, when):
+                    return False
+                began, since = time.monotonic(), None
+            elif verdict.hopeless or now - began > SETTLE_SECONDS or not self._processes.alive():
+                self._condemn(verdict, when)
+                return False
             time.sleep(_LOOK_SECONDS)
-        if halts:
-            self._result.halted += len(verdict.stuck)
-            return False
-        self._condemn(verdict, when)
-        return False
 
     def _judge(self) -> Verdict:
         discord = self._world.discord
@@ -274,11 +276,22 @@ class _Run:
             audit=discord.audit_log(),
         )
 
-    def _only_halts(self, verdict: Verdict) -> bool:
-        """Tell whether all that is wrong is objects that wait for a human, in a seed where they may."""
+    def _halts(self, verdict: Verdict) -> dict[Key, str]:
+        """Return what the halted objects say, if they are all that is wrong, in a seed where they may halt."""
         if self._plan.family is not Family.NO_AUDIT or verdict.hopeless:
-            return False
-        return any(_HALT.search(one) for one in verdict.stuck)
+            return {}
+        halts = {key: said for key, obj in verdict.objects.items() if (said := halt_of(obj))}
+        return {} if unexplained(verdict, halts, self._team.refers()) else halts
+
+    def _decide(self, halts: Mapping[Key, str], verdict: Verdict, when: str) -> bool:
+        """Do as the conditions say; note what they say wrongly."""
+        discord = self._world.discord
+        guild, audit = discord.guild(), discord.audit_log()
+        for key, said in halts.items():
+            wrong = self._human.answer(verdict.objects[key], said, guild=guild, audit=audit)
+            self._result.stuck += len(wrong)
+            self._result.complaints += [f"{when}: {one}" for one in wrong]
+        return not self._result.complaints
 
     def _condemn(self, verdict: Verdict, when: str) -> None:
         result = self._result
@@ -300,9 +313,14 @@ class _Run:
             self._result.complaints.append(f"idle: wrote all the same: {shown}")
 
 
-def _found(result: Result) -> bool:
-    """Tell whether a negative control was seen through."""
-    return bool(result.duplicates or result.lost)
+def _found(result: Result, plan: Plan) -> bool:
+    """Tell whether a negative control was seen through: by what it makes wrong, not by anything else."""
+    if plan.family is Family.UNDELETED:
+        return result.lost > 0
+    if plan.adoption == "CreateNew":
+        return result.duplicates > 0
+    # The check of the name keeps a careless create from making a second one; what the first one made is lost.
+    return result.duplicates + result.lost > 0
 
 
 def _read_log(result: Result, log: Path, world: World) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from provider_discord.simulator import Effect, Fault
 from tests.chaos.incarnation import Life
 from tests.chaos.moderator import Moderator
-from tests.chaos.plan import Death, Plan
+from tests.chaos.plan import RESOLVERS, Death, Plan
 from tests.chaos.processes import Zygote, wait_dead
 from tests.chaos.team import Team
 from tests.chaos.weather import Ambush, Mishap, Weather
@@ -105,6 +105,8 @@ class Storm:
             side.lay(Ambush(mishap=mishap, method=death.method, count=death.hit))
         if death.label == "create.failed":
             self._arm(Fault(effect=Effect.RATE_LIMIT, method="POST", times=1, seconds=2.0))
+        if death.label in RESOLVERS:
+            self._arm(Fault(effect=Effect.DROP, method="POST", times=1, after_commit=True))
         wish = _WISHES.get(death.label.partition(".")[0]) or _METHODS.get(death.method, "")
         if death.label == "update.persisted":
             wish = "tags"
@@ -145,7 +147,7 @@ class Storm:
                 self._team.adopt(name)
                 self.tell(f"{name} is made by hand and shall be adopted")
             else:
-                self.tell(self._team.act(wish if rand.random() < 0.6 else ""))
+                self.tell(self._team.act(wish if rand.random() < 0.8 else ""))
         if now >= self._next_fault:
             self._next_fault = now + rand.uniform(0.0, 2 * self._plan.faults)
             self._let_loose()

@@ -6,13 +6,16 @@ foreign is touched and nobody has to help, wherever the provider is killed and w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from controlplane import ControlPlane
 
+from provider_discord.managed.tools import CHECKPOINTS
 from tests.chaos.plan import Family, family_of, plan_of
 from tests.chaos.processes import Zygote
 from tests.chaos.proxy import one_namespace
@@ -21,7 +24,7 @@ from tests.chaos.weather import Ambush, Mishap, Weather
 from tests.chaos.worker import endpoint_of
 from tests.conftest import REPOSITORY, require_tools
 
-LIVES = {3: 6, 1001: 3, 2001: 2, 5001: 4}
+LIVES = {3: 6, 1001: 3, 2001: 2, 6001: 4}
 """How many lives end in each seed: an administrator, no audit log, the installed command, a negative control."""
 
 
@@ -68,18 +71,29 @@ class TestChaos:
     def test_killed_anywhere_it_settles(self, seed: int, results: dict[int, Result]) -> None:
         result = results[seed]
         assert result.passed, explained(result)
-        assert sum(result.kills.values()) >= LIVES[seed] - 1
+        assert sum(result.kills.values()) >= LIVES[seed]
         assert result.creates > 0
 
-    def test_a_careless_provider_is_found_out(self, results: dict[int, Result]) -> None:
-        """Without the resolution of open attempts the same chaos finds duplicates, or a thing that nobody holds.
+    def test_lives_end_where_they_shall(self, results: dict[int, Result]) -> None:
+        """A harness whose lives pass every label unharmed would find nothing."""
+        at_labels = sum(results[seed].kills.get(label, 0) for seed in LIVES for label in CHECKPOINTS)
+        assert at_labels >= 4, [results[seed].kills for seed in LIVES]
 
-        It sees what it is there to see. Which of the two a few lives bring about depends on when each one dies.
-        """
-        assert results[5001].duplicates + results[5001].lost > 0, explained(results[5001])
+    def test_a_careless_provider_is_found_out(self, results: dict[int, Result]) -> None:
+        """Without the resolution of open attempts things are made twice: it sees what it is there to see."""
+        assert results[6001].duplicates > 0, explained(results[6001])
 
 
 class TestPlans:
+    def test_a_control_has_the_chaos_of_a_general_seed(self) -> None:
+        control = plan_of(5007)
+        assert replace(control, seed=7, family=Family.GENERAL, broken="") == plan_of(7)
+        assert control.broken == "create-again"
+
+    def test_every_label_has_its_turn(self) -> None:
+        planned = Counter(death.label for seed in range(1, 171) for death in plan_of(seed).deaths)
+        assert not [label for label in CHECKPOINTS if planned[label] < 15]
+
     def test_a_seed_is_always_the_same_plan(self) -> None:
         assert plan_of(17) == plan_of(17)
         assert plan_of(17) != plan_of(18)

@@ -62,8 +62,8 @@ class World:
         self._restart = restart
         self._tokens = [f"chaos-token-{plan.seed}-0"]
         self._stack = ExitStack()
-        self.kube = Weather(seed=f"{plan.seed}/kube", mishaps={**NETWORK, **SERVER}, kill=kill)
-        self.discord_side = Weather(seed=f"{plan.seed}/discord", mishaps=NETWORK, kill=kill)
+        self.kube = Weather(seed=f"{plan.drawn_as}/kube", mishaps={**NETWORK, **SERVER}, kill=kill)
+        self.discord_side = Weather(seed=f"{plan.drawn_as}/discord", mishaps=NETWORK, kill=kill)
         self.simulator = SimulatorServer(
             SimulatorConfig(
                 token=self._tokens[0],
@@ -71,7 +71,7 @@ class World:
                 bot_permissions=plan.bot_permissions,
                 behaviour=Behaviour().changed(**plan.behaviour),
                 limits=LimitsConfig(mode=Mode.OFF),
-                seed=plan.seed,
+                seed=plan.drawn_as,
             )
         )
         self._kube_proxy: Proxy | None = None

@@ -384,7 +384,6 @@ class Reflector:
             with self._lock:
                 self._listed = self._wanted  # The next list is a new one in any case.
         self._note(error)
-        self._count(error)
         self._complaints.say(error)
         wait = self._backoff.next(
             maximum=self._timings.reflector_missing_backoff_max_seconds if self._missing else None
@@ -394,12 +393,10 @@ class Reflector:
 
     def _note(self, error: KubeError | None) -> None:
         self._last_error = error
-        if self._metrics is not None:
-            self._metrics.watching(self._resource.kind, works=None if self._missing else error is None)
-
-    def _count(self, error: KubeError) -> None:
-        if self._metrics is not None:
-            reason = (
-                error.reason or str(error.status) if isinstance(error, ApiError) else type(error).__name__
-            )
-            self._metrics.reflector_errors.labels(kind=self._resource.kind, reason=reason).inc()
+        if self._metrics is None:
+            return
+        kind = self._resource.kind
+        self._metrics.watching(kind, works=None if self._missing else error is None)
+        if error is not None:
+            told = isinstance(error, ApiError) and (error.reason or str(error.status))
+            self._metrics.reflector_errors.labels(kind=kind, reason=told or type(error).__name__).inc()

@@ -80,6 +80,8 @@ class Breaker:
             success_threshold=timings.breaker_successes,
             throw_new_error_on_trip=False,
         )
+        self._state = CircuitState.CLOSED
+        self._failed = False
         self._epoch = 0
         self._outage_began_at = self._opened_at = self._closed_at = -math.inf
         self._pause = 0.0
@@ -89,7 +91,7 @@ class Breaker:
     @property
     def state(self) -> CircuitState:
         """Closed, half-open or open."""
-        return _STATES[self._circuit.current_state]
+        return self._state
 
     def standing(self, now: float) -> CircuitState:
         """Return the state as a caller would find it.
@@ -99,7 +101,7 @@ class Breaker:
         none succeeded, callers are sent away as before it.
         """
         with self._lock:
-            state = self.state
+            state = self._state
             if state is CircuitState.OPEN and self._left(now) <= 0:
                 return CircuitState.HALF_OPEN
             if state is CircuitState.HALF_OPEN and self._probing and not self._answered:
@@ -117,9 +119,9 @@ class Breaker:
             CircuitOpen: It is open, or another probe is under way.
         """
         with self._lock:
-            if self.state is CircuitState.CLOSED:
+            if self._state is CircuitState.CLOSED:
                 return Permit(self._epoch, probe=False)
-            opened = self.state is CircuitState.OPEN
+            opened = self._state is CircuitState.OPEN
             left = self._left(now) if opened else 0.0
             if not (idempotent or self._answered) and now < self._opened_at + self._longest_seconds:
                 left = max(left, self._first_seconds)
@@ -142,7 +144,7 @@ class Breaker:
         if permit.epoch == self._epoch:
             return
         with self._lock:
-            if not permit.probe and self.state is not CircuitState.CLOSED:
+            if not permit.probe and self._state is not CircuitState.CLOSED:
                 left = max(self._left(now), self._first_seconds)
                 raise CircuitOpen(retry_after=left, resource_type=self._resource_type)
 
@@ -164,10 +166,13 @@ class Breaker:
         with self._lock:
             if permit.epoch != self._epoch:
                 return  # a straggler from before the last change says nothing about now
+            before = self._state
+            if before is CircuitState.CLOSED and failure is None and not self._failed:
+                return  # nearly always: nothing is counted
+            self._failed = failure is not None
             if permit.probe:
                 self._probing = False
                 self._answered = self._answered or failure is None
-            before = self.state
 
             def outcome() -> None:
                 if failure is not None:
@@ -175,10 +180,10 @@ class Breaker:
 
             with contextlib.suppress(_Failure):
                 self._circuit.call(outcome)
-            after = self.state
+            self._changed()
+            after = self._state
             if after is before:
                 return
-            self._changed()
             if after is CircuitState.OPEN:
                 self._opened(now, told=before is CircuitState.HALF_OPEN)
             elif after is CircuitState.CLOSED:
@@ -204,5 +209,9 @@ class Breaker:
         return self._opened_at + self._pause - now
 
     def _changed(self) -> None:
-        self._epoch += 1
-        self._probing = False
+        """Follow pybreaker's state."""
+        state = _STATES[self._circuit.current_state]
+        if state is not self._state:
+            self._state = state
+            self._epoch += 1
+            self._probing = False

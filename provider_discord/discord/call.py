@@ -208,7 +208,8 @@ class Caller:
             )
             with self._idle:
                 self._calls -= 1
-                self._idle.notify_all()
+                if self._closed:
+                    self._idle.notify_all()
 
     # Deadline and retry
 

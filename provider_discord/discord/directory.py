@@ -90,30 +90,44 @@ class Directory:
         Returns:
             What to tell it (other majors' answers may have shown less Remaining already), and what moves.
         """
-        bucket, major = ticket.bucket, ticket.demand.major
+        major = ticket.demand.major
         siblings = self._siblings.get(rate.bucket)
         if siblings is None:
             siblings = self._siblings[rate.bucket] = Siblings()
-        if siblings.shared:
-            surplus = rate.limit - rate.remaining - siblings.counted_of(major) - bucket.in_flight
-        else:
-            surplus = bucket.surplus(rate, sent_at=sent_at, epoch=ticket.epoch)
-        surplus += not accepted  # what was refused was not counted
+        used = rate.limit - rate.remaining
+        witness = 2 * used >= rate.limit and self._bears_witness(
+            ticket, rate, siblings, sent_at=sent_at, received_at=received_at, accepted=accepted
+        )
         before = siblings.shared
         siblings.saw(
-            rate,
-            major=major,
-            sent_at=sent_at,
-            received_at=received_at,
-            accepted=accepted,
-            witness=0 < rate.limit <= 2 * surplus
-            and surplus <= siblings.lately(received_at) + self._in_flight(rate.bucket) - bucket.in_flight,
+            rate, major=major, sent_at=sent_at, received_at=received_at, accepted=accepted, witness=witness
         )
         if siblings.shared is before:
             return rate, []
         if siblings.shared:
             rate = replace(rate, remaining=min(rate.remaining, siblings.least_remaining))
         return rate, self._regroup(rate.bucket)
+
+    def _bears_witness(
+        self,
+        ticket: Ticket,
+        rate: RateHeaders,
+        siblings: Siblings,
+        *,
+        sent_at: float,
+        received_at: float,
+        accepted: bool,
+    ) -> bool:
+        """Tell whether an answer shows that half the bucket was used by others, as much as we sent by other majors."""
+        bucket = ticket.bucket
+        if siblings.shared:
+            used = rate.limit - rate.remaining
+            surplus = used - siblings.counted_of(ticket.demand.major) - bucket.in_flight
+        else:
+            surplus = bucket.surplus(rate, sent_at=sent_at, epoch=ticket.epoch)
+        surplus += not accepted  # what was refused was not counted
+        others = siblings.lately(received_at) + self._in_flight(rate.bucket) - bucket.in_flight
+        return rate.limit <= 2 * surplus and surplus <= others
 
     def drop(self, bucket: Bucket) -> None:
         """Forget a bucket that nothing belongs to any more."""

@@ -36,6 +36,12 @@ class InvalidRequestGuard:
         self._slot_seconds = timings.invalid_window_seconds / _SLOTS
         self._lock = threading.Lock()
         self._ring: list[tuple[int, int]] = [(-1, 0)] * _SLOTS
+        self._newest = -_SLOTS
+        self._thresholds = {
+            Priority.POLL: timings.invalid_stop_polls,
+            Priority.RETRY: timings.invalid_users_only,
+            Priority.USER: timings.invalid_stop_all,
+        }
         self._level: Priority | None = Priority.POLL
         self._banned_until: float | None = None
         self._ban_probe = False
@@ -51,6 +57,7 @@ class InvalidRequestGuard:
         with self._lock:
             number, before = self._ring[slot % _SLOTS]
             self._ring[slot % _SLOTS] = (slot, before + 1 if number == slot else 1)
+            self._newest = slot
             total = sum(n for _, n in self._live(now))
             level = self._worst_allowed(total)
             changed, self._level = level is not self._level, level
@@ -83,7 +90,7 @@ class InvalidRequestGuard:
         retry_after = self._slot_seconds
         for slot, number in sorted(live):  # the oldest slots leave the window first
             total -= number
-            if total < self._threshold(priority):
+            if total < self._thresholds[priority]:
                 retry_after = (slot + _SLOTS) * self._slot_seconds - now
                 break
         raise RateLimited(retry_after=max(retry_after, 1.0), scope=Scope.GUARD, route=route)
@@ -141,17 +148,12 @@ class InvalidRequestGuard:
 
     def _live(self, now: float) -> list[tuple[int, int]]:
         oldest = int(now // self._slot_seconds) - _SLOTS
+        if self._newest <= oldest:  # nearly always: nothing was refused for long
+            return []
         return [entry for entry in self._ring if entry[0] > oldest]
 
-    def _threshold(self, priority: Priority) -> int:
-        return {
-            Priority.POLL: self._timings.invalid_stop_polls,
-            Priority.RETRY: self._timings.invalid_users_only,
-            Priority.USER: self._timings.invalid_stop_all,
-        }[priority]
-
     def _worst_allowed(self, total: int) -> Priority | None:
-        return next((p for p in reversed(Priority) if total < self._threshold(p)), None)
+        return next((level for level, most in self._thresholds.items() if total < most), None)
 
 
 def _named(level: Priority | None) -> str:

@@ -95,6 +95,9 @@ class Limiter:
     def pump(self, now: float) -> list[Ticket]:
         """Grant what can be granted now, best first; the caller sends it."""
         self._sweep(now)
+        if not self._lines:
+            self._oldest.clear()
+            return []
         while self._oldest and self._oldest[0][-1].state is not TicketState.WAITING:
             heapq.heappop(self._oldest)
         granted: list[Ticket] = []
@@ -337,18 +340,18 @@ class Limiter:
             What to tell the ticket's bucket; None when they are about another one.
         """
         known, moves = self._directory.learn(ticket, rate, now)
-        self._follow(moves)
+        if moves:
+            self._follow(moves)
         if known and refused_by in {None, Scope.USER}:
             rate, moves = self._directory.compare(
                 ticket, rate, sent_at=sent_at, received_at=now, accepted=refused_by is None
             )
-            self._follow(moves)
+            if moves:
+                self._follow(moves)
         return rate if known else None
 
     def _follow(self, moves: list[Move]) -> None:
         """Take those who wait and those under way along to their new bucket."""
-        if not moves:
-            return
         where = {(move.old, *move.member): move.new for move in moves}
 
         def new_bucket(ticket: Ticket) -> Bucket | None:
@@ -378,4 +381,6 @@ class Limiter:
             return
         self._swept_at = now
         self._parking.sweep(now)
-        self._follow(self._directory.sweep(now, self._lines))
+        moves = self._directory.sweep(now, self._lines)
+        if moves:
+            self._follow(moves)

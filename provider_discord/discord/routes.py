@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from .errors import DiscordError
@@ -138,7 +139,7 @@ class Route:
     @property
     def major_parameter(self) -> str | None:
         """Name of the parameter that splits this route's rate limit, if any: the first in the path."""
-        parameters = _PARAMETER.findall(self.template)
+        parameters = _parameters(self.template)
         return parameters[0] if parameters and parameters[0] in _MAJOR else None
 
     def compile(self, **parameters: str | int) -> CompiledRoute:
@@ -148,15 +149,18 @@ class Route:
             RouteParameter: One is missing, not this route's, or holds what no id holds (an id may come from an
                 annotation that somebody wrote, and must not reach another path).
         """
-        wanted = set(_PARAMETER.findall(self.template))
-        if wanted != set(parameters) or not all(_VALUE.fullmatch(str(v)) for v in parameters.values()):
+        wanted = _parameters(self.template)
+        if parameters.keys() != set(wanted) or not all(_VALUE.fullmatch(str(v)) for v in parameters.values()):
             msg = f"{self.name} needs ids for {sorted(wanted)}, got {parameters!r:.200}"
             raise RouteParameter(msg)
-        path = self.template
-        for name, value in parameters.items():
-            path = path.replace(f"{{{name}}}", str(value))
+        path = self.template.format_map(parameters)
         major = self.major_parameter
         return CompiledRoute(self, path, str(parameters[major]) if major else "")
+
+
+@cache
+def _parameters(template: str) -> tuple[str, ...]:
+    return tuple(_PARAMETER.findall(template))
 
 
 _G, _C, _R = ResourceType.GUILD, ResourceType.CHANNEL, ResourceType.ROLE

@@ -1,7 +1,7 @@
 """Threads waiting for their turn: the thin shell around the limiter.
 
-Every call of the limiter happens under one lock and is followed by a pump; who is granted is woken through an
-event of its own. One timer thread, started when somebody first has to wait, pumps when time alone frees something.
+Every call of the limiter happens under one lock and is followed by a pump; who is granted is woken through a gate of
+its own and needs that lock no more, since to be woken for nothing but a lock costs more than the limiter. One timer thread, started when somebody first has to wait, pumps when time alone frees something.
 """
 
 from __future__ import annotations
@@ -30,6 +30,22 @@ class TurnNumbers:
     global_free: int
 
 
+class _Gate:
+    """Lets one thread through once. A bare lock: an Event would wake it twice, the second time for the Event's lock."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
+
+
 class Turns:
     """Lets threads wait for leave to send."""
 
@@ -46,7 +62,7 @@ class Turns:
         self._timer_news = threading.Condition(self._lock)
         self._timer: threading.Thread | None = None
         self._due: float | None = None
-        self._events: dict[Ticket, threading.Event] = {}
+        self._gates: dict[Ticket, _Gate] = {}
         self._closed = False
 
     def acquire(self, demand: Demand, *, max_wait_seconds: float) -> Ticket:
@@ -57,10 +73,14 @@ class Turns:
             Unavailable: The client is closing.
         """
         with self._lock:
-            self._check_open(demand)
-            ticket = self._limiter.submit(demand, self._now())
-            self._pump()
-        self._wait(ticket, max_wait_seconds)
+            if self._closed:
+                raise _closing(demand)
+            now = self._now()
+            ticket = self._limiter.submit(demand, now)
+            self._pump(now)
+            gate = self._gate(ticket, max_wait_seconds)
+        if gate is not None:
+            self._wait(ticket, gate, max_wait_seconds)
         return ticket
 
     def refused(
@@ -80,8 +100,10 @@ class Turns:
         """
         with self._lock:
             self._limiter.refused(ticket, now=now, headers=headers, refusal=refusal)
-            self._pump()
-        self._wait(ticket, max_wait_seconds)
+            self._pump(self._now())
+            gate = self._gate(ticket, max_wait_seconds)
+        if gate is not None:
+            self._wait(ticket, gate, max_wait_seconds)
 
     def complete(
         self,
@@ -95,13 +117,13 @@ class Turns:
         """The request ended other than by 429; see Limiter.complete."""
         with self._lock:
             self._limiter.complete(ticket, now=now, headers=headers, ok=ok, sent_at=sent_at)
-            self._pump()
+            self._pump(self._now())
 
     def cancel(self, ticket: Ticket) -> None:
         """Nothing was sent after all."""
         with self._lock:
             self._limiter.cancel(ticket, self._now())
-            self._pump()
+            self._pump(self._now())
 
     def parked_fields(self, route: str, major: str) -> list[tuple[frozenset[str], float]]:
         """Return the sub-limits in force; see Limiter.parked_fields."""
@@ -124,36 +146,43 @@ class Turns:
         """Send everybody who waits away, and stop the timer."""
         with self._lock:
             self._closed = True
-            for event in self._events.values():
-                event.set()
+            for gate in self._gates.values():
+                gate.open()
+            self._gates.clear()
             self._timer_news.notify_all()
             timer = self._timer
         if timer is not None and timer is not threading.current_thread():
             timer.join(timeout=5.0)
 
-    def _wait(self, ticket: Ticket, seconds: float) -> None:
-        with self._lock:
-            if self._granted(ticket):
-                return
-            if self._limiter.estimate(ticket, self._now()).seconds > seconds:
-                self._give_up(ticket)
-            event = self._events[ticket] = threading.Event()
-            self._start_timer()
+    def _gate(self, ticket: Ticket, seconds: float) -> _Gate | None:
+        """Return what to wait for; None when the ticket is granted already. Call it under the lock."""
+        if self._granted(ticket):
+            return None
+        if self._closed:
+            self._send_away(ticket)
+        if self._limiter.estimate(ticket, self._now()).seconds > seconds:
+            self._give_up(ticket)
+        gate = self._gates[ticket] = _Gate()
+        self._start_timer()
+        return gate
+
+    def _wait(self, ticket: Ticket, gate: _Gate, seconds: float) -> None:
         try:
-            event.wait(min(seconds, threading.TIMEOUT_MAX))
+            gate.wait(seconds)
         except BaseException:  # an interrupt: whoever is not there any more must not be given a turn
             with self._lock:
-                self._events.pop(ticket, None)
+                self._gates.pop(ticket, None)
                 self._limiter.cancel(ticket, self._now())
-                self._pump()
+                self._pump(self._now())
             raise
+        if self._granted(ticket):
+            return
         with self._lock:
-            self._events.pop(ticket, None)
+            self._gates.pop(ticket, None)
             if self._granted(ticket):
                 return
             if self._closed:
-                self._limiter.cancel(ticket, self._now())
-                self._check_open(ticket.demand)
+                self._send_away(ticket)
             self._give_up(ticket)
 
     @staticmethod
@@ -173,16 +202,15 @@ class Turns:
             fields=tuple(sorted(estimate.fields)),
         )
 
-    def _check_open(self, demand: Demand) -> None:
-        if self._closed:
-            raise Unavailable(retry_after=1.0, route=demand.route, cause="the client is being closed")
+    def _send_away(self, ticket: Ticket) -> NoReturn:
+        self._limiter.cancel(ticket, self._now())
+        raise _closing(ticket.demand)
 
-    def _pump(self) -> None:
-        now = self._now()
+    def _pump(self, now: float) -> None:
         for ticket in self._limiter.pump(now):
-            event = self._events.get(ticket)
-            if event is not None:
-                event.set()
+            gate = self._gates.pop(ticket, None)
+            if gate is not None:
+                gate.open()
         # Asked for the very instant that was pumped: with a later one, what came due between would be nobody's.
         before, self._due = self._due, self._limiter.next_at(now)
         if self._due is not None and (before is None or self._due < before):
@@ -198,6 +226,10 @@ class Turns:
             while not self._closed:
                 wait = None if self._due is None else self._due - self._now()
                 if wait is not None and wait <= 0:
-                    self._pump()
+                    self._pump(self._now())
                 else:
                     self._timer_news.wait(None if wait is None else min(wait, _LONGEST_SLEEP_SECONDS))
+
+
+def _closing(demand: Demand) -> Unavailable:
+    return Unavailable(retry_after=1.0, route=demand.route, cause="the client is being closed")

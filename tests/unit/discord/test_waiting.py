@@ -138,7 +138,7 @@ def test_closing_sends_the_waiting_away() -> None:
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(turns.acquire, Demand(ROUTE, "1"), max_wait_seconds=30.0) for _ in range(4)]
         deadline = time.monotonic() + 5.0
-        while len(turns._events) < 4:
+        while len(turns._gates) < 4:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         turns.close()

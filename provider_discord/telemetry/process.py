@@ -86,7 +86,8 @@ class ProcessInstruments(Collector):
         return (
             GaugeMetricFamily(
                 "provider_discord_health_check_ok",
-                "The checks of /healthz: 1 or 0. `discord`: no circuit breaker is open; `tokens`: some token works.",
+                "The checks of /healthz: 1 or 0. `discord`: no circuit breaker of what every pass asks first (user, guild) is"
+                " open; `tokens`: some token works.",
                 labels=["check"],
             ),
             GaugeMetricFamily(

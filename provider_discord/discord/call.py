@@ -297,7 +297,10 @@ class Caller:
         try:
             response = self._sender.send(call, check=lambda: self._check(call, breaker, permit))
         except TransportFailure as failed:
-            breaker.failure(permit, self._now())
+            if failed.sent is Sent.NO and failed.reason is not RetryReason.CONNECT:
+                breaker.abandon(permit)  # it never left us, which says nothing about Discord
+            else:
+                breaker.failure(permit, self._now())
             self._guard.unanswered()
             maybe = failed.sent is Sent.MAYBE
             failure = _Attempt(str(failed), reason=failed.reason, maybe_executed=maybe)

@@ -17,6 +17,7 @@ from provider_discord.discord.errors import (
     NotFound,
     Unavailable,
 )
+from provider_discord.discord.metrics import CircuitState
 from provider_discord.discord.options import CallOptions
 from provider_discord.discord.timings import DiscordTimings
 from tests.unit.discord.scripted_discord import (
@@ -104,6 +105,24 @@ def test_retries_end_at_the_deadline() -> None:
     with pytest.raises(Unavailable):
         client.guild("1", options=CallOptions(deadline_seconds=0.5))
     assert len(discord.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "trips", "reason"),
+    [
+        (httpx.ConnectError("refused"), True, "Discord cannot be reached"),
+        (BROKEN, True, "no answer came"),
+        (httpx.PoolTimeout("none free"), False, "our own connections were all in use"),
+        (httpx.UnsupportedProtocol("what"), False, "it could not even be sent"),
+    ],
+)
+def test_only_what_is_discords_doing_opens_a_circuit(failure: Exception, trips: bool, reason: str) -> None:
+    client, _ = make(failure)
+    for _ in range(12):
+        with pytest.raises((Unavailable, CircuitOpen)):
+            client.channel("1", options=RETRY)
+    state = client._caller.state().circuits["channel"]
+    assert (state is not CircuitState.CLOSED) is trips, reason
 
 
 def test_an_open_circuit_spends_no_requests_and_one_probe_closes_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -172,6 +173,28 @@ def test_values_of_an_older_chart_are_filled_up(helm: Helm, tmp_path: Path) -> N
     container = deployment["template"]["spec"]["containers"][0]
     assert container["livenessProbe"] is None
     assert set(container["resources"]) == {"requests"}
+
+
+def test_what_the_charts_readme_types_fits_the_chart(helm: Helm) -> None:
+    """Its values exist, and a token is put into the Secret by the very command that the notes print."""
+    text = (CHART / "README.md").read_text()
+    commands = [line for line in text.splitlines() if line.startswith("helm install ")]
+    assert commands
+    for command in commands:
+        words = shlex.split(command)[1:]
+        words[words.index("./chart/provider-discord")] = str(CHART)
+        objects = list(yaml.safe_load_all(helm("template", *words[1:])))
+        assert one(objects, "ProviderConfig")["spec"]["allowedNamespaces"] == ["discord"]
+    rotate = (
+        (CHART / "templates" / "_helpers.tpl").read_text().partition('"provider-discord.rotate" -}}\n')[2]
+    )
+    for value, name in {
+        ".Values.credentials.secretName": "discord-credentials",
+        ".Release.Namespace": "crossplane-system",
+        ".Values.credentials.key": "token",
+    }.items():
+        rotate = rotate.replace(f"{{{{ {value} }}}}", name)
+    assert rotate.partition("\n")[0] in text.splitlines()
 
 
 def test_chart_and_provider_are_of_one_version() -> None:

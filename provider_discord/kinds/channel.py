@@ -23,6 +23,7 @@ from provider_discord.kinds.channel_type import channel_type_of, has_type, lacki
 from provider_discord.kinds.kind_in_guild import Annotations, KindInGuild
 from provider_discord.kinds.lost_deletes import sight
 from provider_discord.kinds.missing import find_unlisted
+from provider_discord.kinds.parent import check_going, why_not_there
 from provider_discord.kinds.plan import Plan
 from provider_discord.kinds.reorder import ChannelOrder
 from provider_discord.managed.errors import Blocked, Waiting
@@ -92,6 +93,10 @@ class ChannelKind(KindInGuild[ChannelParameters]):
         del guild_id
         return matches(wanted, raw)
 
+    def same(self, wanted: ChannelParameters, raw: Json) -> bool:
+        """Tell whether a channel has a manifest's name and type, and is in its category or, like it, in none."""
+        return matches(wanted, raw) and str(raw.get("parent_id") or "") == (wanted.parent_id or "")
+
     def adoptable(self, wanted: ChannelParameters, snapshot: GuildSnapshot) -> Collection[str]:
         """Return the channels that the bot can see and that are of the manifest's type."""
         return [found for found, raw in self.ordinary(wanted, snapshot).items() if not is_hidden(raw)]
@@ -143,6 +148,7 @@ class ChannelKind(KindInGuild[ChannelParameters]):
     def plan_create(self, mr: ManagedResource, wanted: ChannelParameters, snapshot: GuildSnapshot) -> Plan:
         """Return the body of the create call."""
         del mr
+        check_going(self._visit, snapshot, wanted.parent_id)
         body = channel_plan.create_body(wanted, snapshot=snapshot, bot_id=self._visit.bot_id)
         return Plan(raw={}, body=body)
 
@@ -150,6 +156,7 @@ class ChannelKind(KindInGuild[ChannelParameters]):
         self, mr: ManagedResource, wanted: ChannelParameters, raw: Json, snapshot: GuildSnapshot
     ) -> Plan:
         """Compare a channel with its manifest."""
+        check_going(self._visit, snapshot, wanted.parent_id)
         return channel_plan.plan_update(
             wanted,
             raw,
@@ -174,6 +181,9 @@ class ChannelKind(KindInGuild[ChannelParameters]):
     def foresee(self, plan: Plan, snapshot: GuildSnapshot) -> None:
         """Refuse what Discord would refuse, and what would shut the bot out."""
         raw, body = plan.raw, plan.body
+        no_parent = why_not_there(self._visit, snapshot, body.get("parent_id"))
+        if no_parent is not None:
+            raise no_parent
         missing = foresight.missing_for_channel_write(snapshot, raw or None, body)
         if missing is not None:
             raise self._visit.lacking(snapshot.guild_id, missing)

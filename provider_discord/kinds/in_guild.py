@@ -28,6 +28,7 @@ from provider_discord.kinds.caution import (
 from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.kind_in_guild import KindInGuild, Wanted
+from provider_discord.kinds.namesakes import check_namesakes
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.plan import Plan
 from provider_discord.kinds.reorder import position_diff, with_order
@@ -72,7 +73,7 @@ class ExternalInGuild(Generic[Wanted]):
             # Never made, or gone for certain. Somebody may have made another one by hand.
             try:
                 adopted = self._adopted(wanted, snapshot)
-            except Blocked as refusal:
+            except (Blocked, Waiting) as refusal:
                 return considered(visit, snapshot, Observation(exists=False, refusal=refusal))
             raw = None if adopted is None else kind.things(snapshot)[adopted]
         if raw is None:
@@ -218,10 +219,12 @@ class ExternalInGuild(Generic[Wanted]):
         own = own_by_status(self._visit, self._kind.adoptable(wanted, snapshot), creating=creating)
         if own is not None:
             return own
-        found = self._matches(wanted, snapshot)
-        return same_name_check(
-            self._visit, found, what=self._kind.noun, name=wanted.name or "", creating=creating
-        )
+        noun, found = self._kind.noun, self._matches(wanted, snapshot)
+        adopted = same_name_check(self._visit, found, what=noun, name=wanted.name or "", creating=creating)
+        if adopted is None:
+            like = (raw for raw in self._kind.things(snapshot).values() if self._kind.same(wanted, raw))
+            check_namesakes(self._visit, like, what=noun, wants=self._answers)
+        return adopted
 
     def _parse(self, *, leaving: Collection[str] = ()) -> Wanted:
         parameters: Wanted = self._visit.parse(self._kind.definition, self._kind.model, leaving=leaving)
@@ -277,7 +280,7 @@ class ExternalInGuild(Generic[Wanted]):
         if plan.body:
             try:
                 self._kind.foresee(plan, snapshot)
-            except Blocked as refusal:
+            except (Blocked, Waiting) as refusal:
                 return refusal
         if plan.position is not None:
             missing = self._kind.missing_for_order(plan.raw, snapshot)

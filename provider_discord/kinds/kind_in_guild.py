@@ -79,6 +79,10 @@ class KindInGuild(ABC, Generic[Wanted]):
         """Tell whether a thing answers to a manifest, so that it might be meant."""
 
     @abstractmethod
+    def same(self, wanted: Wanted, raw: Json) -> bool:
+        """Tell whether a thing is what would be made after a manifest: its name, its type and its place."""
+
+    @abstractmethod
     def adoptable(self, wanted: Wanted, snapshot: GuildSnapshot) -> Collection[str]:
         """Return the ids of what an object may adopt whose status shows it."""
 

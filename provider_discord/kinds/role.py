@@ -87,6 +87,10 @@ class RoleKind(KindInGuild[RoleParameters]):
             return False
         return names.same_role_name(wanted.name, str(raw.get("name") or ""))
 
+    def same(self, wanted: RoleParameters, raw: Json) -> bool:
+        """Tell whether a role is called so."""
+        return self.answers(wanted, raw, self._visit.guild_id())
+
     def adoptable(self, wanted: RoleParameters, snapshot: GuildSnapshot) -> Collection[str]:
         """Return all roles but @everyone."""
         del wanted

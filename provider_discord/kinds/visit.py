@@ -19,6 +19,7 @@ from provider_discord.discord.priority import Priority as CallPriority
 from provider_discord.discord.snapshot import GuildSnapshot, SnapshotCache
 from provider_discord.kinds.fights import Fights, without
 from provider_discord.kinds.holds import Holds
+from provider_discord.kinds.making import Making
 from provider_discord.kinds.outcomes import invalid, translated
 from provider_discord.kinds.session import Connection, DiscordSession, Rules, invite_link
 from provider_discord.kinds.siblings import Siblings
@@ -62,6 +63,7 @@ class Equipment:
         objects: Reads ConfigMaps and Secrets, by name, for images.
         holds: Which guilds are held.
         fights: What was put back how often.
+        making: What is being made just now.
     """
 
     now: Callable[[], float]
@@ -72,6 +74,7 @@ class Equipment:
     objects: ObjectReader
     holds: Holds
     fights: Fights = field(default_factory=Fights)
+    making: Making = field(default_factory=Making)
 
 
 class Visit:

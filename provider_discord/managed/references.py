@@ -19,7 +19,7 @@ from typing import Any
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
 from provider_discord.managed import meta
-from provider_discord.managed.errors import Starting, Waiting
+from provider_discord.managed.errors import Blocked, Starting, Waiting
 from provider_discord.managed.external import ManagedKind, ReferenceField
 from provider_discord.managed.resource import ManagedResource, external_name_of
 
@@ -110,6 +110,12 @@ class ReferenceResolver:
         key = Key(
             str(ref.get("namespace") or mr.namespace) if target.namespaced else "", str(ref.get("name"))
         )
+        if target == mr.resource and key == mr.key:
+            msg = f"{reference.ref} names {target.kind} {key}, which is this object itself"
+            if mr.deleting:
+                raise _UnresolvedError(msg)
+            msg = f"{msg}: name another one, or take it out"
+            raise Blocked(msg, reason="InvalidField", field=f"forProvider.{reference.ref}")
         obj = self._store(target).get(key)
         if obj is None:
             msg = f"{reference.ref} names {target.kind} {key}, which does not exist"
@@ -121,6 +127,8 @@ class ReferenceResolver:
         namespace = str(selector.get("namespace") or mr.namespace) if target.namespaced else ""
         store = self._store(target)
         for key in sorted(key for key in store.keys() if key.namespace == namespace):  # noqa: SIM118 - no mapping
+            if target == mr.resource and key == mr.key:
+                continue  # Nothing is inside of itself.
             obj = store.get(key)
             if obj is not None and selects(selector, referrer=mr.obj, target=obj):
                 return self._external_name(

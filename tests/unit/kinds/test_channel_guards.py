@@ -107,15 +107,6 @@ def test_create_new_makes_another_one(world: World) -> None:
     assert thing.id != there["id"]
 
 
-def test_what_another_object_claims_is_no_stranger(world: World) -> None:
-    world.channel("general").settle()
-    second = world.make(
-        "Channel", "general-2", {"name": "general", "type": "text", "guildId": world.guild_id}
-    )
-    second.settle()
-    assert len([c for c in world.discord.channels() if c["name"] == "general"]) == 2
-
-
 def test_the_annotation_adopts(world: World) -> None:
     there = world.discord.create_channel({"name": "lobby", "type": 0})
     thing = world.channel("general", external_name=there["id"])

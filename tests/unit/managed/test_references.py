@@ -264,3 +264,13 @@ def test_a_target_whose_external_name_was_moved_is_not_followed(world: World) ->
     world.run(130)
     assert place_of(world, key) == strangers
     assert world.states(key) == SETTLED
+
+
+def test_a_reference_to_the_object_itself_says_so_and_does_not_hinder_its_deletion(world: World) -> None:
+    key = world.thing(guests=[{"idRef": {"name": "a"}}])
+    world.run(5)
+    assert "idRef names Thing ns/a, which is this object itself" in world.message(key)
+    assert world.cloud.objects == {}
+    world.delete(key)
+    world.run(5)
+    assert world.obj(key) is None

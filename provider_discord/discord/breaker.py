@@ -94,19 +94,17 @@ class Breaker:
         return self._state
 
     def standing(self, now: float) -> CircuitState:
-        """Return the state as a caller would find it.
+        """Return the state to tell people.
 
-        An open circuit whose pause is over lets a probe through. Of what is seldom called (the audit log) the probe
-        may be hours away, and nobody is to be told all that time that Discord fails. While a probe is under way and
-        none succeeded, callers are sent away as before it.
+        It is open until something was answered, also while a probe is under way and between two probes. When nobody
+        asked for the longest pause it is half-open: of what is seldom called (the audit log) the next probe may be
+        hours away, and nobody is to be told all that time that Discord fails.
         """
         with self._lock:
-            state = self._state
-            if state is CircuitState.OPEN and self._left(now) <= 0:
-                return CircuitState.HALF_OPEN
-            if state is CircuitState.HALF_OPEN and self._probing and not self._answered:
-                return CircuitState.OPEN
-            return state
+            if self._state is CircuitState.CLOSED:
+                return self._state
+            failing = self._probing or now < self._opened_at + self._longest_seconds
+            return CircuitState.OPEN if failing and not self._answered else CircuitState.HALF_OPEN
 
     def admit(self, now: float, *, idempotent: bool = True) -> Permit:
         """Return leave to try.

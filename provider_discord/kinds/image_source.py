@@ -70,6 +70,12 @@ def _key(visit: Visit, resource: Resource, reference: KeyReference, *, field: st
     except kube.NotFound:
         msg = f"{where} does not exist"
         raise Waiting(msg) from None
+    except kube.Forbidden as error:
+        msg = (
+            f"{where}: RBAC forbids this provider to read it; let it get {resource.plural} there, with the chart's value "
+            f"rbac.readNamespaces for example ({error.message})"
+        )
+        raise Waiting(msg) from None
     except kube.KubeError as error:
         msg = f"{where} can't be read: {error}"
         raise ExternalFailure(msg) from error

@@ -10,6 +10,7 @@ import pytest
 from provider_discord.apis.crds import crd
 from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE
 from provider_discord.discord.client import DiscordClient
+from provider_discord.kube.errors import Forbidden
 from provider_discord.kube.resource import Key
 from provider_discord.kube.workqueue import Priority
 from provider_discord.managed.errors import AmbiguousCreate, Blocked, ExternalFailure, Waiting
@@ -327,6 +328,23 @@ def test_an_icon_from_a_config_map_is_sent_once(world: World) -> None:
     world.advance(61)
     thing.settle(Priority.POLL)
     assert world.writes_since(mark) == []
+
+
+def test_an_icon_that_may_not_be_read_is_waited_for_and_tells_what_to_allow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default the chart lets the provider read no namespace's ConfigMaps."""
+
+    def forbid(*_: object) -> None:
+        raise Forbidden(status=403, message="icons is forbidden")
+
+    world.discord.set_guild(features=["ROLE_ICONS"])
+    thing = world.role("helper", iconFrom={"configMapKeyRef": {"name": "icons", "key": "helper.png"}})
+    monkeypatch.setattr(world.objects, "get", forbid)
+    with pytest.raises(Waiting, match=r"rbac\.readNamespaces") as caught:
+        thing.reconcile()
+    assert "ConfigMap default/icons: RBAC forbids" in str(caught.value)
+    assert world.requests(writes=True) == []
 
 
 def test_all_that_a_status_shows_is_in_its_schema(world: World) -> None:

@@ -28,6 +28,10 @@ class Phase(StrEnum):
     DELETE = "delete"
 
 
+_OF_DELETION: Final = frozenset({"hide", "give a role"})
+"""What people do only while something is being deleted."""
+_MIDDLE: Final = {Phase.MAKE: "create.pending", Phase.CHANGE: "update.before", Phase.DELETE: "delete.before"}
+"""Where people come in between if the process does not die."""
 NOWHERE: Final = ("nowhere", "nowhere, answer lost")
 POINTS: Final = {
     Phase.MAKE: (
@@ -107,7 +111,6 @@ class Life:
         self.hidden: set[str] = set()
         """Ours, that people have hidden from the bot since it began to delete them."""
         self.foreign = self._standing_foreign()
-        world.wire.mishaps += [*self._prelude(), *fault.mishaps]
         world.die = self._dies
         world.bury = self._bury
 
@@ -118,14 +121,18 @@ class Life:
         wanted = {"name": name, "type": "text", "topic": "a", "nsfw": False}
         return {**wanted, "type": "forum", "availableTags": [{"name": "one"}]} if self.forum else wanted
 
-    def _prelude(self) -> tuple[Mishap, ...]:
-        """Return what must go wrong for the first point to be passed at all."""
-        point = self.points[Phase.MAKE]
+    def _mishaps(self) -> tuple[Mishap, ...]:
+        """Return what goes wrong in this phase, and what must for its point to be passed at all."""
+        point, given = self.points[self.phase], self.fault.mishaps
+        if self.phase is not Phase.MAKE:
+            return given
         if point == "create.failed":
-            return (Mishap(method="POST", answer="rate-limit", commits="lost"),)
+            limited = Mishap(method="POST", answer="rate-limit", commits="lost", times=self.fault.deaths)
+            return (limited, *given)
         if point.startswith("resolve.") or point == "nowhere, answer lost":
-            return (Mishap(method="POST"),)
-        return ()
+            # Where the fault has left nothing to find, the next create has no answer.
+            return (*given, Mishap(method="POST", part="/"))
+        return given
 
     # What happens to it.
 
@@ -135,15 +142,18 @@ class Life:
         self._begin(Phase.MAKE)
         world.api.act(self._apply)
         self._settle()
+        self._look_back()
         if Phase.CHANGE in self.points:
             self._begin(Phase.CHANGE)
             self._edit()
             self._change_by_hand()
             self._settle()
+            self._look_back()
         if Phase.DELETE in self.points:
             self._begin(Phase.DELETE)
             world.suppressed(lambda: world.api.delete(self.resource, KEY))
             self._end()
+            self._look_back()
         if world.after_death:
             self._complain("zombies", f"a killed process went on: {world.after_death}")
 
@@ -151,11 +161,25 @@ class Life:
         self.phase = phase
         self._left = 0 if self.points[phase] in NOWHERE else self.fault.deaths
         self._first = True
+        self.world.wire.arm(self._mishaps())
         self.world.api.trouble = list(self.fault.trouble)
+        self.world.api.struck = 0
+
+    def _look_back(self) -> None:
+        """Note whether the fault has struck in the phase."""
+        fault, struck, counts = self.fault, self.world.wire.struck, self.counts[self.phase]
+        counts["struck"] += (
+            all(struck[one] for one in (*fault.mishaps, *fault.after))
+            and bool(self.world.api.struck or not (fault.trouble or fault.away))
+            and not (fault.meanwhile and self._first)
+            and not (fault.pause and not counts["kills"])
+            and not (fault.deaths > 1 and not counts["kills"])
+            and not (fault.meanwhile in _OF_DELETION and self.phase is not Phase.DELETE)
+        )
 
     def _dies(self, label: str) -> bool:
         point = self.points[self.phase]
-        if point in NOWHERE and label == "create.pending" and self._first:
+        if point in NOWHERE and label == _MIDDLE[self.phase] and self._first:
             self._meanwhile()
         if label != point or not self._left:
             return False
@@ -189,7 +213,7 @@ class Life:
                     self._remove(thing)
             case "change by hand":
                 self._change_by_hand()
-            case "hide" if self.phase is Phase.DELETE and self.kind == "Channel":
+            case "hide" if self.phase is Phase.DELETE:
                 self.hidden = self._ours()
                 for thing in self.hidden:
                     world.people.hide_channel(thing)
@@ -215,7 +239,9 @@ class Life:
         if self.kind == "Role":
             self.wanted["mentionable"] = bool(self._edits % 2)
         elif self.forum:
-            self.wanted["availableTags"] = [{"name": "one"}, {"name": f"new {self._edits}"}]
+            # A tag more each time: one that only got another name would be none to remember.
+            more = [{"name": f"new {number}"} for number in range(1, self._edits + 1)]
+            self.wanted["availableTags"] = [{"name": "one"}, *more]
         else:
             self.wanted["topic"] = f"edited {self._edits} times"
         self.world.suppressed(self._reapply)

@@ -7,7 +7,8 @@ Discord client's requests end in the simulator's own routes, called as its HTTP 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -73,6 +74,7 @@ class Cluster(ApiServer):
         super().__init__(clock)
         self.trouble: list[Trouble] = []
         self.struck = 0
+        """How many writes and reads trouble or absence befell."""
         self.away_until = 0.0
         self.by_hand = False
         self._touch = touch
@@ -172,7 +174,8 @@ class Wire(httpx.BaseTransport):
         self._passed = passed
         self._touch = touch
         self.mishaps: list[Mishap] = []
-        self.struck = 0
+        self.struck: Counter[Mishap] = Counter()
+        """How many requests each mishap has befallen."""
         self.late: list[tuple[float, Callable[[], Any]]] = []
         self._seen: dict[int, int] = {}
 
@@ -186,7 +189,7 @@ class Wire(httpx.BaseTransport):
             status, body = work()
             self._passed(f"in flight: {method}")
             return _response(status, body)
-        self.struck += 1
+        self.struck[mishap] += 1
         if mishap.commits == "done":
             work()
         if isinstance(mishap.commits, float):
@@ -204,6 +207,12 @@ class Wire(httpx.BaseTransport):
                 self._clock.seconds += READ_TIMEOUT
                 raise httpx.ReadTimeout(_MADE_UP, request=request)
         raise httpx.RemoteProtocolError(_MADE_UP, request=request)
+
+    def arm(self, mishaps: Iterable[Mishap]) -> None:
+        """Let these befall what comes, and nothing of what was armed before."""
+        self.mishaps = list(mishaps)
+        self.struck.clear()
+        self._seen.clear()
 
     def commit_due(self) -> None:
         """Carry out what Discord carries out late."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as boards
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.panels import JOB, RATE, SOURCE, board, curves, number
+from dashboards.panels import JOB, RATE, SOURCE, TAG, board, curves, number
 
 _OBJECTS = f'provider_discord_guild_resources{{{JOB},guild="$guild"'
 
@@ -22,6 +22,13 @@ def guild() -> boards.Dashboard:
             "provider-discord / Guild",
             uid="provider-discord-guild",
             description="One Guild object and everything in it.",
+        )
+        .link(
+            boards.DashboardLink("Overview")
+            .type(models.DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .keep_time(keep_time=True)
+            .include_vars(include_vars=True)
         )
         .with_variable(
             boards.QueryVariable("guild")
@@ -47,10 +54,10 @@ def guild() -> boards.Dashboard:
         )
         .with_panel(
             number(
-                "Guilds held",
-                f"sum(max by (cause) (provider_discord_guilds_held{{{JOB}}}))",
+                "Objects held",
+                f'sum(max by (kind) (provider_discord_guild_resources_held{{{JOB},guild="$guild"}}))',
                 fair=1,
-                text="Over all guilds; this guild's Held condition says whether it is one of them.",
+                text="Differ at Discord and are not put back, because this guild is held. Its condition Held says why.",
             )
         )
         .with_panel(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as boards
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards.panels import JOB, RATE, board, curves, number
+from dashboards.panels import JOB, RATE, TAG, board, curves, number
 
 _FAILED = f'provider_discord_api_operations_total{{{JOB},status!~"success|not_found|rate_limited"}}'
 _ALL = f"provider_discord_api_operations_total{{{JOB}}}"
@@ -18,11 +18,12 @@ def overview() -> boards.Dashboard:
         uid="provider-discord-overview",
         description="Health, errors, latency, limits, queue and objects of all guilds.",
     ).link(
+        # By tag, and not by address: that breaks where Grafana is served below a path.
         boards.DashboardLink("Guild")
-        .type(models.DashboardLinkType.LINK)
-        .url("/d/provider-discord-guild")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
         .keep_time(keep_time=True)
-        .include_vars(include_vars=False)
+        .include_vars(include_vars=True)
     )
     for row in (_health, _objects, _discord, _limits, _work, _process):
         made = row(made)
@@ -40,7 +41,7 @@ def _health(made: boards.Dashboard) -> boards.Dashboard:
                 f'min(provider_discord_health_check_ok{{{JOB},check="discord"}})',
                 fair=1,
                 bad=0.5,
-                text="1: no circuit breaker is open.",
+                text="0: calls about guilds or the bot itself keep failing, so that no pass gets anywhere.",
             )
         )
         .with_panel(
@@ -60,6 +61,8 @@ def _health(made: boards.Dashboard) -> boards.Dashboard:
                 unit="percentunit",
                 fair=0.02,
                 bad=0.1,
+                text="Without not_found, which may be the answer that was looked for, and rate_limited, which is tried "
+                "again: 429s have a panel of their own.",
             )
         )
         .with_panel(
@@ -168,10 +171,11 @@ def _discord(made: boards.Dashboard) -> boards.Dashboard:
             curves(
                 "Failed calls by reason",
                 (
-                    f"sum by (status) (rate({_FAILED}[{RATE}]))",
+                    f'sum by (status) (rate(provider_discord_api_operations_total{{{JOB},status!="success"}}[{RATE}]))',
                     "{{status}}",
                 ),
                 unit="reqps",
+                text="All but success, rate_limited and not_found as well.",
             )
         )
         .with_panel(

@@ -12,18 +12,22 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RATE: Final = "$__rate_interval"
-JOB: Final = 'job="provider-discord"'
+_JOB: Final = 'job="provider-discord"'
+_WHERE: Final = ("cluster", "namespace")
+JOB: Final = ",".join([_JOB, *(f'{label}=~"${label}"' for label in _WHERE)])
+"""Which provider. One store may have those of several clusters; where a series has no such label, All is right."""
+TAG: Final = "provider-discord"
 HEIGHT: Final = 8
 _GOOD, _FAIR, _BAD = "green", "orange", "red"
 
 
 def board(title: str, *, uid: str, description: str) -> boards.Dashboard:
     """Return an empty dashboard."""
-    return (
+    made = (
         boards.Dashboard(title)
         .uid(uid)
         .description(description)
-        .tags(["discord", "crossplane"])
+        .tags([TAG, "discord", "crossplane"])
         .refresh("30s")
         .time("now-1h", "now")
         .timezone("browser")
@@ -31,6 +35,19 @@ def board(title: str, *, uid: str, description: str) -> boards.Dashboard:
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .with_variable(boards.DatasourceVariable("datasource").label("Data source").type("prometheus"))
     )
+    for label in _WHERE:
+        made = made.with_variable(
+            boards.QueryVariable(label)
+            .label(label.capitalize())
+            .datasource(SOURCE)
+            .query(f"label_values(up{{{_JOB}}}, {label})")
+            .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .sort(models.VariableSort.ALPHABETICAL_ASC)
+            .include_all(include_all=True)
+            .all_value(".*")
+            .current(models.VariableOption(selected=True, text="All", value="$__all"))
+        )
+    return made
 
 
 def number(

@@ -290,6 +290,10 @@ class ProviderConfigs:
             status["users"] = len(self._usages.users(name))
         if bot is not None:
             status["bot"] = {"id": bot.id, "name": bot.name, **bot.details}
+        asked = meta.annotations_of(config).get(meta.RECONCILE_REQUESTED_AT)
+        if asked:
+            # The Secret was read after this: whoever has changed it can wait for what comes of it.
+            status["lastHandledReconcileAt"] = asked
         problem = state.problem or (str(state.write_refusal) if state.write_refusal else "")
         new = [conditions.unavailable(problem) if problem else conditions.available()]
         removed = []

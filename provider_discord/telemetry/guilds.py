@@ -2,7 +2,7 @@
 
 The label `guild` is namespace and name of the Guild object, and so bounded by the number of guilds managed; an id
 would say nothing to anybody. Objects of a guild that no Guild object stands for share the label "". All series of a
-guild go with it. For each guild there are at most 9 series a kind, those that are 0 left out.
+guild go with it. For each guild there are at most 11 series a kind, those of conditions that no object has left out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["GuildCollector", "GuildOf", "ObjectState"]
 GuildOf = Callable[[str, object], str]
 """Tells the Guild object (namespace/name) of an object's guild, by the object's kind and key; "" for none."""
 
-ObjectState = tuple[str, str]
-"""Ready and Synced, each True, False or Unknown."""
+ObjectState = tuple[str, str, bool]
+"""Ready and Synced, each True, False or Unknown, and whether it is held back."""
 
 
 class GuildCollector(Collector):
@@ -65,33 +65,42 @@ class GuildCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families as they are now."""
         tally: Tally[tuple[str, str, str, str]] = Tally()
-        for (kind, key), (ready, synced) in self._states().items():
-            tally[self._guild_of(kind, key), kind, ready, synced] += 1
+        held: Tally[tuple[str, str]] = Tally()
+        for (kind, key), (ready, synced, is_held) in self._states().items():
+            guild = self._guild_of(kind, key)
+            tally[guild, kind, ready, synced] += 1
+            held[guild, kind] += is_held
         guilds = {guild for guild, *_ in tally}
         with self._lock:
             self._drift = Tally({at: n for at, n in self._drift.items() if at[0] in guilds})
             self._settled = {guild: at for guild, at in self._settled.items() if guild in guilds}
             drift, settled = dict(self._drift), dict(self._settled)
-        resources, drifts, passes = self._families()
+        resources, holds, drifts, passes = self._families()
         for labels, count in sorted(tally.items()):
             resources.add_metric(labels, count)
-        for guild, kind in sorted({(guild, kind) for guild, kind, *_ in tally}):
-            drifts.add_metric((guild, kind), drift.get((guild, kind), 0))
+        for of_kind, count in sorted(held.items()):
+            holds.add_metric(of_kind, count)
+            drifts.add_metric(of_kind, drift.get(of_kind, 0))
         for guild, at in sorted(settled.items()):
             passes.add_metric((guild,), at)
-        return resources, drifts, passes
+        return resources, holds, drifts, passes
 
     def describe(self) -> Iterable[Metric]:
         """Return the families without a series."""
         return self._families()
 
     @staticmethod
-    def _families() -> tuple[GaugeMetricFamily, CounterMetricFamily, GaugeMetricFamily]:
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily, GaugeMetricFamily]:
         return (
             GaugeMetricFamily(
                 "provider_discord_guild_resources",
                 "Managed resources of a guild by kind and by the status of their conditions.",
                 labels=["guild", "kind", "ready", "synced"],
+            ),
+            GaugeMetricFamily(
+                "provider_discord_guild_resources_held",
+                "Managed resources of a guild that are not put back because it is held.",
+                labels=["guild", "kind"],
             ),
             CounterMetricFamily(
                 "provider_discord_guild_drift",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from provider_discord.telemetry.guilds import GuildOf
+from provider_discord.telemetry.guilds import GuildOf, ObjectState
 from provider_discord.telemetry.metrics import Metrics
 
 __all__ = ["ManagedInstruments", "Served", "controller_name"]
@@ -215,11 +215,12 @@ class ManagedInstruments:
             metrics.last_success.remove(kind)
         metrics.reconcile_interval.labels(kind=kind).set(interval or 0.0)
 
-    def _object_states(self) -> dict[tuple[str, object], tuple[str, str]]:
+    def _object_states(self) -> dict[tuple[str, object], ObjectState]:
         with self._lock:
             states = dict(self._states)
         return {
-            (of.kind, key): (_word(state.ready), _word(state.synced)) for (of, key), state in states.items()
+            (of.kind, key): (_word(state.ready), _word(state.synced), state.held)
+            for (of, key), state in states.items()
         }
 
 

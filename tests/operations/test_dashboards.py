@@ -46,3 +46,33 @@ def test_every_query_is_about_our_job_and_our_metrics(file: Path) -> None:
             for name, labels in selectors:
                 assert re.sub(r"_(bucket|sum|count)$", "", name) in there, name
                 assert 'job="provider-discord"' in labels
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))
+def test_one_of_several_clusters_can_be_chosen(file: Path) -> None:
+    dashboard = json.loads(file.read_text())
+    variables = {one["name"]: one for one in dashboard["templating"]["list"]}
+    for label in ("cluster", "namespace"):
+        assert variables[label]["allValue"] == ".*", "what has no such label is in All"
+        assert variables[label]["current"]["value"] == "$__all"
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", []):
+                assert target["expr"].count('job="provider-discord"') == target["expr"].count(
+                    f'{label}=~"${label}"'
+                ), panel["title"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))
+def test_a_link_holds_below_a_path_of_its_own(file: Path) -> None:
+    """By tag, since an address from the root breaks where Grafana is served below a path."""
+    dashboard = json.loads(file.read_text())
+    assert [(link["type"], link["tags"]) for link in dashboard["links"]] == [
+        ("dashboards", ["provider-discord"])
+    ]
+    assert "provider-discord" in dashboard["tags"]
+
+
+def test_the_board_of_one_guild_tells_of_no_other() -> None:
+    panels = json.loads((FOLDER / "provider-discord-guild.json").read_text())["panels"]
+    for target in (target for panel in panels for target in panel.get("targets", [])):
+        assert target["expr"].count("{") == target["expr"].count('guild="$guild"'), target["expr"]

@@ -232,6 +232,21 @@ def test_a_rotated_secret_is_taken_up_without_a_restart(world: World) -> None:
     assert [session.closed for session in world.sessions.opened] == [True, False]
 
 
+def test_who_has_changed_the_secret_can_wait_for_what_comes_of_it(world: World) -> None:
+    """Ready=True may tell of the token before; once the request is handled it tells of the one that is there now."""
+    world.run(40)
+    assert ready(world)["status"] == "True"
+    world.secret("wrong")
+    world.set_annotation(CONFIG, meta.RECONCILE_REQUESTED_AT, "now", resource=CONFIGS)
+    for _ in range(100):
+        if status(world).get("lastHandledReconcileAt") == "now":
+            break
+        assert ready(world)["status"] == "True", "nobody knows yet"
+        world.run(0.1)
+    assert ready(world)["status"] == "False"
+    assert status(world)["lastHandledReconcileAt"] == "now"
+
+
 def test_a_provider_outage_is_tried_again_with_backoff(empty: World) -> None:
     empty.sessions.outage = ExternalFailure("connection refused")
     empty.configure()

@@ -157,3 +157,12 @@ def test_a_guilds_series_go_with_its_last_object(world: World) -> None:
     assert (world.value(resources), world.value(drift)) == (None, None)
     world.instruments.state(CHANNELS, key, exists=True, ready=True, synced=True)
     assert world.value(drift) == 0
+
+
+def test_a_guild_tells_how_much_of_it_is_held(world: World) -> None:
+    for name, held in (("a", True), ("b", False)):
+        world.instruments.state(
+            CHANNELS, Key(name, "general"), exists=True, ready=True, synced=not held, held=held
+        )
+    series = 'provider_discord_guild_resources_held{guild="a/guild",kind="Channel"}'
+    assert (world.value(series), world.value(series.replace("a/", "b/"))) == (1, 0)

@@ -150,3 +150,14 @@ def test_closing_sends_the_waiting_away() -> None:
         turns.acquire(Demand(ROUTE, "1"), max_wait_seconds=0.0)
     assert turns._timer is not None
     assert not turns._timer.is_alive()
+
+
+def test_who_is_refused_while_the_client_closes_is_sent_away_at_once() -> None:
+    turns = make()
+    ticket = turns.acquire(Demand(ROUTE, "1"), max_wait_seconds=0.0)
+    turns.close()
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        turns.refused(ticket, now=begun, headers={}, refusal=Refusal(Scope.USER, 0.5), max_wait_seconds=10.0)
+    assert time.monotonic() - begun < 5.0
+    assert (turns.numbers().in_flight, turns.numbers().waiting) == (0, 0)

@@ -178,7 +178,11 @@ def _made(visit: Visit, external_name: str) -> bool:
         # when several creates are interrupted at once, what the others made is nobody's for a while.
         return () if _bears_the_name(visit.mr, found.get(external_name)) else _ordinary(found)
 
-    return was_there(visit, guild_id, external_name, listed=rivals)
+    if not was_there(visit, guild_id, external_name, listed=rivals):
+        return False
+    # What was made takes the place of what is gone: as long as the other is there, the record was about that one.
+    before = visit.mr.at_provider.get("id")
+    return before in {None, external_name} or before not in listed(visit.look(guild_id, decisive=True))
 
 
 def _bears_the_name(mr: ManagedResource, raw: Mapping[str, Any] | None) -> bool:

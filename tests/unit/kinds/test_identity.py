@@ -185,6 +185,25 @@ def test_a_record_of_another_create_is_not(world: World) -> None:
     assert {"ours", "theirs"} <= _names(world, "Role")
 
 
+@pytest.mark.parametrize("kind", _KINDS)
+def test_names_that_were_exchanged_within_the_second_of_the_creates_are_refused(world: World, kind: str) -> None:
+    """Both records fit both things, and neither thing is nobody's."""
+    one, two = _ours(world, kind, "one"), _ours(world, kind, "two")
+    at = meta.to_rfc3339(world.wall())
+    for thing in (one, two):
+        thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    first, second = one.id, two.id
+    for thing, name in ((one, second), (two, first)):
+        thing.annotate({meta.EXTERNAL_NAME: name, meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at})
+    mark = world.mark()
+    for thing in (one, two):
+        with pytest.raises(Blocked) as error:
+            thing.reconcile()
+        assert error.value.reason == "ExternalNameChanged"
+        assert _let_go(thing)
+    assert world.writes_since(mark) == []
+
+
 # @everyone.
 
 

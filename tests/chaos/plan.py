@@ -238,7 +238,7 @@ def _label(rand: random.Random, number: int, before: list[Death], *, calm: bool,
     """Choose the label for a life that is the so-many-th of its seed."""
     if deleting:
         return rand.choice(DELETING)
-    if number == 0 and not calm and rand.random() < 0.6:
+    if number == 0 and not calm:
         return rand.choice(ADOPTERS)  # The guild is adopted in the first life.
     if before and before[-1].label == "create.sent" and rand.random() < 0.7:
         return rand.choice(RESOLVERS)  # A death leads to the next.

@@ -28,6 +28,21 @@ _COLUMNS: Final = (
 )
 
 
+FEWEST: Final = 10
+"""So many lives at least end at each label in a whole campaign."""
+
+
+def thin(results: Sequence[Result]) -> list[str]:
+    """Return the labels at which too few lives have ended."""
+    kills = _sum(one.kills for one in _real(results))
+    return [f"{label} {kills[label]}" for label in CHECKPOINTS if kills[label] < FEWEST]
+
+
+def _real(results: Sequence[Result]) -> list[Result]:
+    """Leave out the negative controls."""
+    return [one for one in results if Family(one.family) not in BROKEN_IN]
+
+
 def table(results: Sequence[Result]) -> str:
     """Return the results as Markdown: a row a family, then their sum without the negative controls."""
     rows = [_COLUMNS, tuple("---" for _ in _COLUMNS)]
@@ -35,7 +50,7 @@ def table(results: Sequence[Result]) -> str:
         of_it = [one for one in results if one.family == family.value]
         if of_it:
             rows.append(_row(family.value, of_it))
-    real = [one for one in results if Family(one.family) not in BROKEN_IN]
+    real = _real(results)
     rows.append(_row("**all but the controls**", real))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [

@@ -2,6 +2,7 @@
 
 A test drives it as its users do, by manifests and as a human admin of the guild, and looks at what became of both
 sides. The provider's waits are scaled (``TIME_SCALE``), the simulator's rate limits are off unless a test wants them.
+It has the rights of the chart's ServiceAccount and no others (`rights`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from provider_discord.apis.kinds import KINDS, PROVIDER_CONFIG, KindDefinition, 
 from provider_discord.cli.processes import free_port
 from provider_discord.managed import meta
 from provider_discord.simulator import ControlClient, LimitsConfig, Mode, SimulatorConfig, SimulatorServer
+from tests.e2e.rights import provider_kubeconfig
 
 TIME_SCALE: Final = 0.05
 POLL_SECONDS: Final = 60.0 * TIME_SCALE
@@ -490,8 +492,9 @@ def system(
     provider_arguments: tuple[str, ...],
     tmp_path: Path,
 ) -> Iterator[System]:
-    """The system, its provider running."""
-    provider = Provider(kubeconfig=control_plane.kubeconfig, folder=tmp_path, arguments=provider_arguments)
+    """The system, its provider running with the rights that the chart gives it."""
+    kubeconfig = provider_kubeconfig(control_plane, namespace)
+    provider = Provider(kubeconfig=kubeconfig, folder=tmp_path, arguments=provider_arguments)
     made = System(control_plane=control_plane, simulator=simulator, provider=provider, namespace=namespace)
     try:
         provider.start()

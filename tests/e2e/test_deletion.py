@@ -11,6 +11,7 @@ import pytest
 from provider_discord.managed import meta
 
 from .conftest import MANAGED, Obj, System, condition_of
+from .rights import grant
 
 KEEP: Final = {"spec": {"managementPolicies": ["Observe", "Create", "Update"]}}
 ALLOW: Final = {"spec": {"forProvider": {"allowDelete": True}}}
@@ -102,6 +103,7 @@ def test_a_namespace_deleted_by_mistake_costs_no_history(system: System) -> None
     elsewhere = {"namespace": "default", "name": f"spare-{system.namespace}", "key": "token"}
     secret = {**system.secret(), "metadata": {"name": elsewhere["name"], "namespace": "default"}}
     system.control_plane.request("POST", "/api/v1/namespaces/default/secrets", body=secret)
+    grant(system.control_plane, "default")
     try:
         system.patch(
             "ProviderConfig", system.config_name, {"spec": {"credentials": {"secretRef": elsewhere}}}

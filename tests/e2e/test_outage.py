@@ -280,9 +280,9 @@ class TestWithALease:
     """The same for a provider that leads by a lease, which an outage lets run out."""
 
     @pytest.fixture
-    def provider_arguments(self) -> tuple[str, ...]:
+    def provider_arguments(self, namespace: str) -> tuple[str, ...]:
         """As in a cluster."""
-        return ("--leader-election", "--leader-election-namespace", "default", "--pod-name", "pod-1")
+        return ("--leader-election", "--leader-election-namespace", namespace, "--pod-name", "pod-1")
 
     def test_an_outage_longer_than_the_lease(self, system: System) -> None:
         objects = [system.guild(), system.channel("lobby", topic="before")]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from controlplane import ApiRefused, ControlPlane
+from controlplane import ApiRefused
 from prometheus_client.parser import text_string_to_metric_families
 
 from provider_discord.cli.processes import free_port
@@ -200,14 +200,12 @@ class TestTwoCopies:
         return copy_arguments(namespace, "pod-1")
 
     @pytest.fixture
-    def standby(
-        self, system: System, control_plane: ControlPlane, namespace: str, tmp_path: Path
-    ) -> Iterator[Provider]:
+    def standby(self, system: System, namespace: str, tmp_path: Path) -> Iterator[Provider]:
         """The second copy, ready."""
         folder = tmp_path / "standby"
         folder.mkdir()
         second = Provider(
-            kubeconfig=control_plane.kubeconfig, folder=folder, arguments=copy_arguments(namespace, "pod-2")
+            kubeconfig=system.provider.kubeconfig, folder=folder, arguments=copy_arguments(namespace, "pod-2")
         )
         system.until(lambda: holder(system) == "pod-1", "the first to lead")
         second.start()

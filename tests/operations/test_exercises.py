@@ -27,6 +27,7 @@ from provider_discord.telemetry.metrics import Metrics
 from provider_discord.telemetry.reference import described
 from tests.conftest import REPOSITORY, require_tools
 from tests.e2e.conftest import TOKEN, Obj, Provider, System, _release, check_for_tracebacks, eventually
+from tests.e2e.rights import provider_kubeconfig
 from tests.operations.prometheus import Prometheus, scaled
 
 RULES = REPOSITORY / "chart/provider-discord/files/alerts.yaml"
@@ -81,7 +82,7 @@ def world(
     config = SimulatorConfig(token=TOKEN, guild_name="Test Guild", limits=LimitsConfig(mode=Mode.OFF))
     with SimulatorServer(config) as simulator:
         provider = Provider(
-            kubeconfig=control_plane.kubeconfig,
+            kubeconfig=provider_kubeconfig(control_plane, namespace),
             folder=folder,
             # A poll a second on the scaled clock: alerts that wait for several polls fire sooner.
             arguments=("--poll", "20s", "--leader-election", "--leader-election-namespace", namespace),
@@ -268,7 +269,14 @@ def test_every_panel_shows_something_under_load(world: World, file: Path) -> Non
         for panel in json.loads(file.read_text())["panels"]
         for target in panel.get("targets", [])
     ]
-    variables = {"$__rate_interval": "10s", "$__range": "60s", "$guild": f"{system.namespace}/guild"}
+    variables = {
+        "$__rate_interval": "10s",
+        "$__range": "60s",
+        "$guild": f"{system.namespace}/guild",
+        # All of them: where a series has no such label, too.
+        "$cluster": ".*",
+        "$namespace": ".*",
+    }
 
     def shows(query: str) -> bool:
         for variable, value in variables.items():

@@ -29,7 +29,9 @@ from tests.conftest import REPOSITORY, require_tools
 from tests.e2e.conftest import TOKEN, Obj, Provider, System, _release, check_for_tracebacks, eventually
 from tests.e2e.rights import provider_kubeconfig
 from tests.operations.prometheus import Prometheus, scaled
+from tests.operations.runbook import fences
 
+RUNBOOKS = REPOSITORY / "docs/operations/runbooks.md"
 RULES = REPOSITORY / "chart/provider-discord/files/alerts.yaml"
 CHANNELS = 8
 
@@ -124,6 +126,18 @@ def until_logged(world: World, *patterns: str) -> None:
     world.system.until(all_said, f"lines like {', '.join(patterns)}")
 
 
+def remedy(section: str, begins: str) -> str:
+    """Return the command of a section of the runbooks that begins so, just as it is printed."""
+    texts = [one.text for fence in fences(RUNBOOKS) if fence.section == section for one in fence.commands]
+    (found,) = [text for text in texts if text.startswith(begins)]
+    return found
+
+
+def here(system: System, command: str) -> list[str]:
+    """Return the words after `kubectl` of a command about the runbooks' guild, for this system's."""
+    return command.replace("my-guild -n discord", f"guild -n {system.namespace}").split()[1:]
+
+
 def test_the_log_is_quiet_while_nothing_happens(world: World) -> None:
     before = len(world.system.provider.log)
     world.system.until_polled(2)
@@ -190,8 +204,8 @@ def test_nobody_leads(world: World) -> None:
         content_type="application/merge-patch+json",
     )
     world.until_fires("ProviderDiscordReconciliationStuck")
-    # The runbook: who leads stands in the Lease; take it from who is gone.
-    system.control_plane.request("DELETE", f"{path}/{name}")
+    command = remedy("Nobody leads", "kubectl delete lease ")
+    system.control_plane.kubectl(*command.replace("crossplane-system", system.namespace).split()[1:])
     world.until_resolved("ProviderDiscordReconciliationStuck")
 
 
@@ -240,12 +254,13 @@ def test_guild_held(world: World) -> None:
         system.discord.edit_channel(f"channel-{number}", {"topic": "hacked"}, actor="Mo")
     world.until_fires("ProviderDiscordGuildHeld")
     assert "hacked" in {channel["topic"] for channel in system.discord.channels()}, "it is not fought"
-    # The runbook: the condition Held prints the command that releases it.
-    command = re.search(
-        r"kubectl (annotate .+? --overwrite)", system.condition("Guild", "guild", "Held")["message"]
-    )
-    assert command is not None
-    system.control_plane.kubectl(*command[1].split())
+    # The runbook: type what the condition Held says, the id taken out of it.
+    annotate, _, rest = remedy("ProviderDiscordGuildHeld", "kubectl annotate ").partition('"$(')
+    get, _, grep = rest.partition(" | grep -o ")
+    said = system.control_plane.kubectl(*(part.strip("'") for part in here(system, get)))
+    found = re.search(grep.split("'")[1], said)
+    assert found is not None
+    system.control_plane.kubectl(*here(system, annotate), found[0], "--overwrite")
     world.until_resolved("ProviderDiscordGuildHeld")
     until_logged(world, r"security.*unexpected actor or change.*Mo")
 

@@ -25,11 +25,13 @@ import pytest
 import yaml
 from controlplane import ControlPlane, Tool, ensure
 
+from provider_discord.discord.metrics import CallStatus
 from provider_discord.simulator import LimitsConfig, Mode, SimulatorConfig, SimulatorServer
 from tests.conftest import require_tools
-from tests.e2e.conftest import TIME_SCALE, Provider, eventually, is_true
+from tests.e2e.conftest import TIME_SCALE, Provider, condition_of, eventually, is_true
 from tests.operations.prometheus import Prometheus
-from tests.operations.runbook import Command, Fence, How, fences, table
+from tests.operations.runbook import Command, Fence, How, every, fences, inline, older, table
+from tests.operations.typed_today import TYPED_TODAY
 
 ROOT: Final = Path(__file__).parents[2]
 RUNBOOKS: Final = ROOT / "docs" / "operations" / "runbooks.md"
@@ -44,16 +46,68 @@ OBJECTS_OBJECTIVE_SECONDS: Final = 30 * 60
 
 Obj = dict[str, Any]
 FENCES: Final = tuple(fences(RUNBOOKS))
-RECOVERY: Final = ("Back up", "Restore a lost cluster", "Remove the provider")
+INLINE: Final = tuple(inline(RUNBOOKS))
+RECOVERY: Final = (
+    "Back up",
+    "Restore a lost cluster",
+    "Restore a guild that was emptied",
+    "Remove the provider",
+)
+ROTATION: Final = "ProviderDiscordTokenInvalid"
+HELD: Final = "ProviderDiscordGuildHeld"
 
 
 def test_no_command_is_unaccounted_for() -> None:
     appendix = RUNBOOKS.read_text(encoding="utf-8").partition(
         "## Appendix: what was done with each command\n\n"
     )[2]
-    assert appendix == table(command for fence in FENCES for command in fence.commands), (
+    assert appendix == table(every(RUNBOOKS)), (
         "the appendix is stale; write it anew with `python -m tests.operations.runbook`"
     )
+
+
+def test_every_way_of_testing_is_used() -> None:
+    """Or the document has no such command any more, or what finds it is broken."""
+    assert {command.how for command in every(RUNBOOKS)} == set(How)
+
+
+def test_a_secret_is_read_alone_and_what_blocks_stands_alone() -> None:
+    """Of lines that are pasted together the second would become the token, or never be reached."""
+    for fence in FENCES:
+        *others, last = [command.text for command in fence.commands]
+        assert not any(re.search(r"port-forward|--follow", text) for text in others), (
+            f"{last} is never reached"
+        )
+        assert not any("read -rs" in text for text in (*others, last if others else "")), last
+
+
+def test_no_upgrade_goes_by_the_old_values_alone() -> None:
+    upgrades = [command.text for command in every(RUNBOOKS) if command.text.startswith("helm upgrade")]
+    typed = [text for text in upgrades if "..." not in text]
+    assert typed
+    assert all("--reset-then-reuse-values" in text for text in typed)
+
+
+def test_the_table_of_errors_has_every_way_in_which_a_call_ends() -> None:
+    section = RUNBOOKS.read_text(encoding="utf-8").partition("\n## ProviderDiscordHighErrorRate\n")[2]
+    rows = re.findall(r"^\| (`.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    named = [status for row in rows for status in re.findall(r"`(\w+)`", row) if status != "status"]
+    assert sorted(named) == sorted(set(CallStatus) - {CallStatus.SUCCESS})
+
+
+def test_measured_memory_is_what_was_measured() -> None:
+    section = RUNBOOKS.read_text(encoding="utf-8").partition("\nMeasured: ")[2].partition("\n\n")[0]
+    told = set(re.findall(r"(\d+) MiB", section))
+    assert len(told) == 3
+    results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    assert told <= set(re.findall(r"(\d+) MiB", results))
+    values = (
+        (CHART / "values.yaml")
+        .read_text(encoding="utf-8")
+        .partition("# Measured: ")[2]
+        .partition("\n  limits")[0]
+    )
+    assert set(re.findall(r"(\d+) MiB", values)) == told
 
 
 def test_every_alert_has_a_section() -> None:
@@ -161,7 +215,7 @@ class Site:
             "kind": "Pod",
             "metadata": {
                 **template["metadata"],
-                "name": "provider-discord-0",
+                "name": POD,
                 "namespace": "crossplane-system",
             },
             # Nobody runs the controllers that would make accounts' tokens available.
@@ -218,7 +272,23 @@ kind: Role
 metadata: {name: organiser, namespace: discord}
 spec: {forProvider: {guildIdRef: {name: my-guild}, name: Organiser, hoist: true}}
 """
-OBJECTS: Final = 3
+ROOM: Final = """
+---
+apiVersion: channel.discord.crossplane.io/v1alpha1
+kind: Channel
+metadata: {name: NAME, namespace: discord}
+spec: {forProvider: {guildIdRef: {name: my-guild}, name: NAME, type: text}}
+"""
+ROOMS: Final = tuple(f"room-{number}" for number in range(6))
+"""So many that a guild which loses them is held."""
+OBJECTS: Final = 3 + len(ROOMS)
+VALUES: Final[Obj] = {
+    "image": {"repository": "registry.example.com/our/provider-discord", "tag": "v1.2.3"},
+    "rbac": {"readNamespaces": ["discord"]},
+    "networkPolicy": {"apiServerPorts": [16443]},
+    "dashboards": {"enabled": True},
+}
+"""What the chart was installed with, none of it the default."""
 
 
 @pytest.fixture(scope="module")
@@ -251,17 +321,25 @@ def new_site(
 def site(new_site: Callable[[], Site], simulator: SimulatorServer) -> Site:
     """The cluster that the runbooks are typed in: a community that is as its manifests say."""
     made = new_site()
+    (made.folder / "first-values.yaml").write_text(json.dumps(VALUES))
     made.type(
-        "helm install provider-discord ./chart/provider-discord -n crossplane-system --create-namespace\n"
+        "kubectl create namespace discord\n"
+        "helm install provider-discord ./chart/provider-discord -n crossplane-system --create-namespace"
+        " -f first-values.yaml\n"
         "kubectl create secret generic discord-credentials -n crossplane-system --from-file=token=/dev/stdin",
         typed=TOKEN,
     )
-    made.type("kubectl apply -f -", typed=COMMUNITY.replace("BASE_URL", simulator.base_url))
+    rooms = "".join(ROOM.replace("NAME", name) for name in ROOMS)
+    made.type("kubectl apply -f -", typed=COMMUNITY.replace("BASE_URL", simulator.base_url) + rooms)
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": PLACES["node"]}}
+    made.type("kubectl apply -f -", typed=json.dumps(node))
     made.run_provider()
     made.make_pod()
     made.until_true(OBJECTS)
     # There was an upgrade once, to go back from.
-    made.type("helm upgrade provider-discord ./chart/provider-discord -n crossplane-system --reuse-values")
+    made.type(
+        "helm upgrade provider-discord ./chart/provider-discord -n crossplane-system --reset-then-reuse-values"
+    )
     return made
 
 
@@ -271,27 +349,73 @@ def executed(fence: Fence) -> str:
     return "\n".join(f"{line} || [ $? = 1 ]" if " can-i " in line else line for line in lines)
 
 
-def test_every_executed_command_works(site: Site) -> None:
-    """All sections in their order, but recovery; afterwards everything is as true as before."""
-    simulator = site.simulator
+def scripts(section: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield what is typed at a time, with its section: what was read is known to the fence that comes next."""
+    read = ""
     for fence in FENCES:
         script = executed(fence)
-        if not script or fence.section in RECOVERY:
+        if not script or section not in {None, fence.section}:
+            continue
+        if script.startswith("read "):
+            read = f"{script}\n"
+            continue
+        yield fence.section, read + script
+        read = ""
+
+
+def in_text(command: Command) -> str:
+    """Return an executed command of the text as a script; a path is one of the health server's."""
+    return f"curl -s http://localhost:8080{command.text}" if command.text[0] == "/" else command.text
+
+
+def test_every_executed_command_works(site: Site) -> None:
+    """All sections in their order, but recovery and what needs a held guild; then everything is as true as before."""
+    simulator = site.simulator
+    typed_in_text = [
+        (command.section, in_text(command))
+        for command in INLINE
+        if command.how is How.EXECUTED and not command.text.startswith(("helm install", "kubectl apply"))
+    ]
+    for section, script in [*scripts(), *typed_in_text]:
+        if section in RECOVERY or "release-hold" in script:
             continue
         typed = ""
         if "read -rs" in script:
-            typed = f"token-after-{fence.section}\n"
+            typed = f"token-after-{section}\n"
             simulator.control.replace_token(site_token(site), typed.strip())
         said = site.type(script, typed=typed)
         assert "Error" not in said, f"{script}\n{said}"
         if "reportingComponent" in script and "type=Warning" not in script:
             assert "CreatedExternalResource" in said, f"the events are not found:\n{said}"
-        if "delete pod" in script:
-            site.make_pod()
     site.until_true(OBJECTS)
     log = site.provider.log if site.provider else ""
     assert "token-after" not in log
     assert "Traceback" not in log
+
+
+def test_commands_in_the_text_are_those_of_a_fence_where_they_cannot_be_typed_twice() -> None:
+    in_fences = {command.text for fence in FENCES for command in fence.commands}
+    typed = [command.text for command in INLINE if command.how is How.EXECUTED]
+    assert {text for text in typed if text.startswith(("helm install", "kubectl apply"))} <= in_fences
+
+
+def test_a_wrong_token_is_known_before_anybody_looks_at_ready(site: Site) -> None:
+    """Straight after the rotation Ready=True tells of the token before; what the runbook waits for comes later."""
+    put, look = [script for _, script in scripts(ROTATION) if "NEW_BOT_TOKEN" in script or "ASKED" in script]
+    *wait_for_the_look, ready = look.splitlines()
+    assert "condition=Ready" in ready
+    right = site_token(site)
+    ask = (
+        "kubectl get providerconfigs.discord.crossplane.io default -o jsonpath={.status.conditions[0].status}"
+    )
+    assert site.type(ask) == "True"
+    site.type(put, typed="a-token-of-nobody\n")
+    site.type("\n".join(wait_for_the_look))
+    assert site.type(ask) == "False"
+    site.type(put, typed=f"{right}\n")
+    site.type(look)
+    assert site.type(ask) == "True"
+    site.until_true(OBJECTS)
 
 
 def site_token(site: Site) -> str:
@@ -308,29 +432,66 @@ def site_token(site: Site) -> str:
     ids=lambda command: command.text[:60],
 )
 def test_the_parts_of_what_needs_a_kubelet(site: Site, command: Command) -> None:
-    before = command.text.partition(" -- ")[0].partition(" | ")[0]
-    words = shlex.split(before)
+    assert_parts(site, command.text)
+
+
+def assert_parts(site: Site, text: str) -> None:
+    """Look up what a command for the kubelet names: pods, their container and port, and the program run in it."""
+    words = shlex.split(text.partition(" -- ")[0].partition(" | ")[0])
     namespace = words[words.index("-n") + 1]
-    if "-l" in words:
-        template = deployment_of(site, namespace)["spec"]["template"]["metadata"]["labels"]
-        name, _, value = words[words.index("-l") + 1].partition("=")
-        assert template[name] == value
-    else:
-        named = next(word for word in words if word.startswith("deployment/"))
-        spec = deployment_of(site, namespace, named.partition("/")[2])["spec"]["template"]["spec"]
+    named = [word for word in words if word.startswith("deployment/")]
+    if named:
+        spec = deployment_of(site, namespace, named[0].partition("/")[2])["spec"]["template"]["spec"]
         assert [one["name"] for one in spec["containers"]] == ["provider"]
         if "port-forward" in words:
             ports = {port["containerPort"] for port in spec["containers"][0]["ports"]}
             assert int(words[-1].partition(":")[2]) in ports
-    inside = command.text.partition(" -- ")[2]
+    elif "-l" in words:
+        template = deployment_of(site, namespace)["spec"]["template"]["metadata"]["labels"]
+        name, _, value = words[words.index("-l") + 1].partition("=")
+        assert template[name] == value
+    elif POD in words:
+        assert "provider" in site.type(f"kubectl get pod -n {namespace} {POD} -o jsonpath={{..name}}")
+    else:
+        assert POD in site.type(f"kubectl get pods -n {namespace}")
+    inside = shlex.split(text.partition(" -- ")[2])
+    while inside[:1] == ["time"]:
+        assert_in_image(inside.pop(0))
     if inside:
-        assert_in_image(shlex.split(inside)[0])
+        assert_in_image(inside[0])
 
 
-QUERIES: Final = [
-    command.text for fence in FENCES for command in fence.commands if command.how is How.QUERIED
+@pytest.mark.parametrize("typed", TYPED_TODAY)
+def test_what_operators_type_today_works_or_is_told_of(site: Site, typed: str) -> None:
+    """Each works as it is, or stands in the table of older runbooks, with what to type instead."""
+    if any(one.fullmatch(typed) for one in older(RUNBOOKS)):
+        return
+    command = typed
+    for place, name in PLACES.items():
+        command = command.replace(f"{{{place}}}", name)
+    if re.match(r"(watch )?kubectl (logs|exec|top|port-forward) ", command):
+        assert_parts(site, command)
+    elif re.match(r"kubectl |curl ", command):
+        said = site.type(command)
+        assert "Error" not in said
+        if f"delete pod -n crossplane-system {POD}" in command:
+            site.make_pod()
+    else:
+        assert command in TODAYS_QUERIES
+
+
+POD: Final = "provider-discord-0"
+PLACES: Final = {"pod": POD, "node": "worker"}
+TODAYS_QUERIES: Final = [
+    one for one in TYPED_TODAY if re.match(r"sum\(|histogram_quantile\(|provider_discord_", one)
 ]
-WHEN_SOMETHING_IS_WRONG: Final = re.compile(r'> 0$|status!="success"|status=~|rate_limited_total')
+QUERIES: Final = [
+    *(command.text for command in every(RUNBOOKS) if command.how is How.QUERIED),
+    *(one for one in TODAYS_QUERIES if not any(told.fullmatch(one) for told in older(RUNBOOKS))),
+]
+WHEN_SOMETHING_IS_WRONG: Final = re.compile(
+    r'> 0$|status!="success"|status=~|rate_limited_total|histogram_quantile\(0.95, rate'
+)
 """In a query: at rest it has no answer. The series that it asks for are there all the same."""
 
 
@@ -358,22 +519,55 @@ def assert_in_image(program: str) -> None:
     packages = {
         "curl": "curl",
         "nslookup": "busybox /usr/bin/nslookup",
+        "time": "busybox /usr/bin/time",
         "openssl": "openssl",
         "provider-discord": "provider-discord",
     }
     assert packages[program] in IMAGE.read_text(encoding="utf-8")
 
 
+def test_a_guild_that_was_emptied_gets_its_channels_and_roles_again(
+    site: Site, simulator: SimulatorServer
+) -> None:
+    """Nothing is put back by itself; then by what the runbook says, which both its sections say alike."""
+    site.until_true(OBJECTS)
+    names = {channel["name"] for channel in simulator.control.channels()}
+    mark = simulator.control.last_request()
+    for channel in simulator.control.channels():
+        simulator.control.delete_channel(channel["id"], actor="Mallory")
+    for role in simulator.control.roles():
+        if role["name"] == "Organiser":
+            simulator.control.delete_role(role["id"], actor="Mallory")
+
+    def held() -> bool:
+        guild = next(obj for obj in site.objects() if obj["kind"] == "Guild")
+        return condition_of(guild, "Held").get("status") == "True"
+
+    eventually(held, "the guild to be held", explain=lambda: site.log)
+    assert simulator.control.requests(since=mark, writes=True) == []
+
+    look, release = [script for _, script in scripts("Restore a guild that was emptied")]
+    assert [script for _, script in scripts(HELD) if "release-hold" in script] == release.splitlines()[:1]
+    assert "changed by Mallory" in site.type(look)
+    site.type(release)
+    site.until_true(OBJECTS)
+    assert {channel["name"] for channel in simulator.control.channels()} == names
+    assert "Organiser" in {role["name"] for role in simulator.control.roles()}
+    assert not held()
+
+
 def test_a_lost_cluster_is_restored_without_a_write_at_discord(
     site: Site, new_site: Callable[[], Site], simulator: SimulatorServer
 ) -> None:
     """Backed up, the cluster gone with its etcd, restored into a new one by the runbook; and removed at last."""
-    by_section = {section: [f for f in FENCES if f.section == section] for section in RECOVERY}
     site.until_true(OBJECTS)
     token = site_token(site)
-    site.type(executed(by_section["Back up"][0]))
-    backup = (site.folder / "discord-backup.yaml").read_text(encoding="utf-8")
-    assert token not in backup
+    site.type(next(script for _, script in scripts("Back up")))
+    for name in ("discord-backup.yaml", "values.yaml"):
+        assert token not in (site.folder / name).read_text(encoding="utf-8")
+    manifest = "helm get manifest provider-discord -n crossplane-system"
+    installed = site.type(manifest)
+    assert VALUES["image"]["repository"] in installed
     assert site.provider is not None
     site.provider.kill()
     site.control_plane.stop()
@@ -382,13 +576,16 @@ def test_a_lost_cluster_is_restored_without_a_write_at_discord(
 
     began = time.monotonic()
     new = new_site()
-    shutil.copy(site.folder / "discord-backup.yaml", new.folder)
+    for name in ("discord-backup.yaml", "values.yaml"):
+        shutil.copy(site.folder / name, new.folder)
+    install, credentials, restore = [script for _, script in scripts("Restore a lost cluster")]
+    new.type(install)
     # The provider starts when its Deployment is there.
-    lines = executed(by_section["Restore a lost cluster"][0]).splitlines()
-    new.type(lines[0])
     new.run_provider()
     provider_took = (time.monotonic() - began) / TIME_SCALE
-    said = new.type("\n".join(lines[1:]), typed=f"{token}\n")
+    assert new.type(manifest) == installed, "the same image, rights, ports and dashboards"
+    new.type(credentials, typed=f"{token}\n")
+    said = new.type(restore)
     took = (time.monotonic() - began) / TIME_SCALE
 
     assert "general" in said
@@ -399,7 +596,7 @@ def test_a_lost_cluster_is_restored_without_a_write_at_discord(
     assert provider_took < PROVIDER_OBJECTIVE_SECONDS
     assert took < OBJECTS_OBJECTIVE_SECONDS
 
-    new.type(executed(by_section["Remove the provider"][0]))
+    new.type(next(script for _, script in scripts("Remove the provider")))
     assert new.provider is not None
     assert new.provider.stop() == 0
     assert len(new.objects()) == OBJECTS

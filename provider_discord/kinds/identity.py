@@ -25,7 +25,7 @@ from provider_discord.kinds.names import normalise_role_name, same_name
 from provider_discord.kinds.namesakes import alone
 from provider_discord.kinds.role_plan import EVERYONE
 from provider_discord.kinds.visit import Visit
-from provider_discord.managed import meta
+from provider_discord.managed import attempts, meta
 from provider_discord.managed.errors import Blocked, ManagedError
 from provider_discord.managed.external import (
     Attempt,
@@ -144,7 +144,7 @@ def check_name(visit: Visit) -> None:
             f"the role that every member has: correct it; if @everyone is meant, set spec.forProvider.everyone: true"
         )
         raise Blocked(msg, reason="ExternalNameInvalid", field="forProvider.everyone")
-    if before is None or _made(visit, name) or _is_gone(visit, before):
+    if before is None or _made(visit, name, or_lost=True) or _is_gone(visit, before):
         return
     msg = (
         f"the annotation {meta.EXTERNAL_NAME} was changed to {_what(visit, name)}, but this object stands for "
@@ -161,11 +161,20 @@ def means_everyone(mr: ManagedResource) -> bool:
     return given is True or (given is None and mr.for_provider.get("name") == EVERYONE)
 
 
-def _made(visit: Visit, external_name: str) -> bool:
-    """Tell whether the object made what it names, and died before its status could say so."""
+def _made(visit: Visit, external_name: str, *, or_lost: bool = False) -> bool:
+    """Tell whether the object made what it names, and died before its status could say so.
+
+    Args:
+        visit: The pass.
+        external_name: What it names.
+        or_lost: True as well where it made that once and what it names is not there any more: its kind goes back to what
+            the status shows.
+    """
     things = _THINGS.get(visit.mr.kind)
     if things is None:
         return False
+    if attempts.has_created(visit.mr.obj, external_name):
+        return True
     listed = things
     try:
         guild_id = visit.guild_id()
@@ -181,8 +190,8 @@ def _made(visit: Visit, external_name: str) -> bool:
     if not was_there(visit, guild_id, external_name, listed=rivals):
         return False
     # What was made takes the place of what is gone: as long as the other is there, the record was about that one.
-    before = visit.mr.at_provider.get("id")
-    return before in {None, external_name} or before not in listed(visit.look(guild_id, decisive=True))
+    before, now = visit.mr.at_provider.get("id"), listed(visit.look(guild_id, decisive=True))
+    return before in {None, external_name} or before not in now or (or_lost and external_name not in now)
 
 
 def _bears_the_name(mr: ManagedResource, raw: Mapping[str, Any] | None) -> bool:

@@ -19,6 +19,7 @@ from provider_discord.apis.references import Reference, Selector
 from provider_discord.apis.scalars import (
     ChannelTypeValue,
     ForumLayout,
+    Name,
     Snowflake,
     SortOrder,
     VideoQualityMode,
@@ -50,11 +51,9 @@ class ChannelParameters(ApiModel):
     """``forProvider`` of a Channel. Absent fields are unmanaged; empty ones are cleared."""
 
     name: Annotated[
-        str | None,
+        Name | None,
         DiscordField(name="name", plain=False),
         Field(
-            min_length=1,
-            max_length=100,
             description="Name of the channel, 1 to 100 characters. Discord stores names of text-like "
             "channels in lower case with hyphens; that is not drift.",
         ),

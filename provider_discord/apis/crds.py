@@ -107,6 +107,15 @@ def _managed_spec(kind: KindDefinition) -> Schema:
                     "type": "string",
                     "enum": ["Observe", "Create", "Update", "Delete", "LateInitialize", "*"],
                 },
+                # The sets that Crossplane's runtime accepts; the others it refuses in the object's condition.
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "size(self) == 0 || ('*' in self ? size(self) == 1 : 'Observe' in self && !('Delete' in "
+                        "self && !('Create' in self) && ('Update' in self || 'LateInitialize' in self)))",
+                        "message": '["*"], or Observe with any of Create, Update, Delete and LateInitialize, but Delete '
+                        "beside Update or LateInitialize only with Create; [] pauses",
+                    }
+                ],
             },
             "providerConfigRef": _config_reference(default=True),
             "writeConnectionSecretToRef": {

@@ -49,7 +49,7 @@ def check_channel(parameters: ChannelParameters, channel_type: ChannelType | Non
     kind = parameters.type if parameters.type is not None else channel_type
     if kind is not None:
         _check_fields_fit(parameters, kind)
-    targets: set[tuple[str | None, str | None]] = set()
+    targets: dict[tuple[str | None, str | None], int] = {}
     for index, overwrite in enumerate(parameters.permission_overwrites or ()):
         # The guild's and the bot's ids are not known here; stand-ins tell doubles just as well.
         target = overwrite.target_of(guild_id=parameters.guild_id or "everyone", bot_id="bot")
@@ -57,10 +57,10 @@ def check_channel(parameters: ChannelParameters, channel_type: ChannelType | Non
             raise InvalidField(
                 field=f"permissionOverwrites[{index}]",
                 value=target[1],
-                remedy=f"there is an entry for this {target[0]} already; merge the two",
+                remedy=f"permissionOverwrites[{targets[target]}] is for this {target[0]} already; merge the two",
             )
         if target is not None:
-            targets.add(target)
+            targets[target] = index
     names: set[str] = set()
     for index, tag in enumerate(parameters.available_tags or ()):
         if tag.name in names:

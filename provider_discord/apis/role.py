@@ -11,7 +11,7 @@ from provider_discord.apis.images import ImageSource
 from provider_discord.apis.model import ApiModel
 from provider_discord.apis.permissions import PermissionNames
 from provider_discord.apis.references import Reference, Selector
-from provider_discord.apis.scalars import Color, ImageData, PermissionBits, Snowflake
+from provider_discord.apis.scalars import Color, ImageData, Name, PermissionBits, Snowflake, UnicodeEmoji
 
 
 class RoleColors(ApiModel):
@@ -45,9 +45,9 @@ class RoleParameters(ApiModel):
     """``forProvider`` of a Role. Absent fields are unmanaged; empty ones are cleared."""
 
     name: Annotated[
-        str | None,
+        Name | None,
         DiscordField(name="name", plain=False),
-        Field(min_length=1, max_length=100, description="Name of the role, 1 to 100 characters."),
+        Field(description="Name of the role, 1 to 100 characters."),
     ] = None
     guild_id: Annotated[
         Snowflake | None,
@@ -136,10 +136,9 @@ class RoleParameters(ApiModel):
         Field(description="Reads the icon from a ConfigMap or Secret in this object's namespace."),
     ] = None
     unicode_emoji: Annotated[
-        str | None,
+        UnicodeEmoji | None,
         DiscordField(name="unicode_emoji", empty=None, absent=""),
         Field(
-            max_length=100,
             description='A unicode emoji as the role\'s icon, the character itself; "" removes it. Needs the guild '
             "feature ROLE_ICONS.",
         ),

@@ -167,7 +167,10 @@ def _read_permissions(value: Any) -> int:
     """Read a permission bit set: an integer or, since it can pass 2^53, a decimal string."""
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= PERMISSIONS_MAX:
+    if isinstance(value, int) and value > PERMISSIONS_MAX:
+        msg = f"permission bits go up to 2^63-1 ({PERMISSIONS_MAX}); use the names instead"
+        raise ValueError(msg)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         msg = 'write the permission bits as a decimal number, such as "3072", or use the names instead'
         raise ValueError(msg)
     return value
@@ -179,6 +182,7 @@ PermissionBits = Annotated[
     WithJsonSchema(int_or_string(minimum=0, maxLength=19, pattern="^[0-9]+$")),
 ]
 
+COLOR_REMEDY: Final = 'write a colour as "#RRGGBB" or as an integer from 0 to 16777215'
 _HEX_COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
@@ -190,8 +194,7 @@ def _read_color(value: Any) -> int:
         if value.isdecimal():
             value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COLOR_MAX:
-        msg = 'write a colour as "#RRGGBB" or as an integer from 0 to 16777215'
-        raise ValueError(msg)
+        raise ValueError(COLOR_REMEDY)
     return value
 
 
@@ -199,6 +202,45 @@ Color = Annotated[
     int,
     BeforeValidator(_read_color),
     WithJsonSchema(
-        int_or_string(minimum=0, maximum=COLOR_MAX, maxLength=8, pattern="^(#[0-9A-Fa-f]{6}|[0-9]{1,8})$"),
+        int_or_string(minimum=0, maximum=COLOR_MAX, maxLength=32)
+        | {
+            "x-kubernetes-validations": [
+                {"rule": "string(self).matches('^(#[0-9A-Fa-f]{6}|[0-9]{1,8})$')", "message": COLOR_REMEDY}
+            ]
+        },
     ),
 ]
+
+NAME_REMEDY: Final = "a name has at least one character that is not a space"
+
+
+def _read_name(value: str) -> str:
+    """Let through a name that something is left of when Discord trims it."""
+    if not value.strip():
+        raise ValueError(NAME_REMEDY)
+    return value
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_read_name),
+    WithJsonSchema(ruled(r"self.matches('\\S')", NAME_REMEDY, minLength=1, maxLength=100)),
+]
+"""The name of a channel or role."""
+
+EMOJI_REMEDY: Final = "give the emoji itself, the character, and not its name"
+
+
+def _read_emoji(value: str) -> str:
+    """Let through what may be a unicode emoji, or the empty string."""
+    if value and value.isascii():
+        raise ValueError(EMOJI_REMEDY)
+    return value
+
+
+UnicodeEmoji = Annotated[
+    str,
+    AfterValidator(_read_emoji),
+    WithJsonSchema(ruled(r"self == '' || self.matches('[^\\x00-\\x7F]')", EMOJI_REMEDY, maxLength=100)),
+]
+"""A unicode emoji, or empty."""

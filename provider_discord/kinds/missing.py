@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from provider_discord.discord import errors as discord
 from provider_discord.discord import snowflake
@@ -23,6 +23,8 @@ from provider_discord.kinds.visibility import Finding, Presence
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import deletions, meta
 from provider_discord.managed.errors import Blocked
+
+_LATER: Final = "it will be looked for at a later poll"
 
 
 def find_unlisted(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> Mapping[str, Any] | None:
@@ -110,9 +112,7 @@ def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Findi
     if known is not None and known.presence is Presence.GONE:
         return known, None
     if not visibility.may_probe(guild_id):
-        return visibility.last(channel_id) or Finding(
-            Presence.UNKNOWN, "it will be looked for at a later poll"
-        ), None
+        return visibility.last(channel_id) or Finding(Presence.UNKNOWN, _LATER), None
     finding, channel = _probe(visit, snapshot, channel_id)
     if finding.presence is Presence.GONE:
         visibility.gone([channel_id], finding.detail)
@@ -184,9 +184,11 @@ def _explain(channel_id: str, finding: Finding, snapshot: GuildSnapshot) -> str:
             f"channel {channel_id} is hidden from the bot: give the bot View Channel there (an overwrite for its "
             f"role), or remove {annotation} to make a new one: {finding.detail}"
         )
+    if finding.detail == _LATER:
+        return f"channel {channel_id} is not listed and was not looked for yet: nothing is done until then; {_LATER}"
     tell = "Administrator" if may_read_audit_log(snapshot) else "View Audit Log (or Administrator)"
     return (
         f"channel {channel_id} is not listed: hidden from the bot, or deleted. Nothing is done until that is "
-        f"certain; {tell} would tell. If it was deleted, remove {annotation} to make a new one; if not, give the "
+        f"certain; {tell} would tell. Mind a typo in {annotation}. If it was deleted, remove {annotation} to make a new one; if not, give the "
         f"bot View Channel there: {finding.detail}"
     )

@@ -333,7 +333,7 @@ class Pass:
         if owner is None:
             return
         self.unclaim()
-        raise in_use(external_name, owner)
+        raise in_use(external_name, owner, named=self.mr.external_name is not None)
 
     def unclaim(self) -> None:
         """Go back to the claim that the object's annotation makes."""
@@ -394,10 +394,12 @@ class Pass:
             metrics.first_ready(mr.resource, seconds=age)
 
 
-def in_use(external_name: str, owner: Claim) -> Blocked:
-    """Return the refusal for an external name that an older object owns."""
+def in_use(external_name: str, owner: Claim, *, named: bool = True) -> Blocked:
+    """Return the refusal for an external name that an older object owns; not `named`: it was found by other means."""
     why = "which is older"
     remedy = "delete one of the two, or correct its annotation crossplane.io/external-name"
+    if not named:
+        remedy = "delete one of the two, or say which other one is meant by the annotation crossplane.io/external-name"
     if owner.lost:
         why = "which is older, but may not use it with its ProviderConfig any more"
         remedy = "to hand it over, set spec.managementPolicies of the older one to [Observe]; then it may be deleted, too"

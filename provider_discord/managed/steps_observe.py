@@ -22,6 +22,8 @@ def observe(p: Pass) -> Result | None:
         # Found by a name that it merely shares: never ours, so not ours to delete.
         observation = replace(observation, exists=False, external_name=None)
         adopted = False
+    if adopted and found is not None:
+        p.claim_new(found)  # Before anything of it is told: it may be another one's.
     p.observation = observation
     if observation.at_provider is not None:
         p.at_provider = observation.at_provider
@@ -30,7 +32,6 @@ def observe(p: Pass) -> Result | None:
         p.set(conditions.available() if ready.available else conditions.unavailable(ready.message))
     p.set(*observation.conditions)
     if adopted and found is not None:
-        p.claim_new(found)
         p.tools.checkpoint("adopt.before-persist")
         p.persist({**p.named(found), **observation.annotations}, finalizer=True)
         p.tools.checkpoint("adopt.persisted")

@@ -21,6 +21,7 @@ from provider_discord.apis.kinds import (
     KindDefinition,
     Scope,
 )
+from provider_discord.managed.policies import ACCEPTED_SETS
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -232,6 +233,17 @@ ACCEPTED = [
         "zero values beside everyone", ROLE, role(everyone=True, name="@everyone", hoist=False, position=0)
     ),
     Accepted("a colour in hexadecimal", ROLE, role(color="#5865F2")),
+    Accepted("a colour as a string of digits", ROLE, role(color="255")),
+    Accepted("an emoji", ROLE, role(unicodeEmoji="🛡")),
+    Accepted("an emoji that begins with a digit", ROLE, role(unicodeEmoji="1️⃣")),
+    Accepted("no emoji", ROLE, role(unicodeEmoji="")),
+    Accepted("a name of few characters that show", ROLE, role(name=" \u2603 ")),
+    *(
+        Accepted(
+            f"the policies {sorted(policies)}", CHANNEL, {**channel(), "managementPolicies": sorted(policies)}
+        )
+        for policies in sorted(ACCEPTED_SETS, key=sorted)
+    ),
     Accepted("a gradient", ROLE, role(colors={"primaryColor": "#ff0000", "secondaryColor": 255})),
     Accepted("permissions as an integer", ROLE, role(permissions=0)),
     Accepted("permissions above 2^53", ROLE, role(permissions=str(1 << 52))),
@@ -377,7 +389,15 @@ REFUSED = [
     Refused("empty bits", ROLE, role(permissions=""), [f"{P}.permissions"]),
     Refused("colour twice", ROLE, role(color=1, colors={"primaryColor": 1}), [f"{P}.colors"]),
     Refused("a colour beyond white", ROLE, role(color=16777216), [f"{P}.color", "16777215"]),
-    Refused("a colour's name", ROLE, role(color="red"), [f"{P}.color"]),
+    Refused("a colour's name", ROLE, role(color="red"), [f"{P}.color", '"#RRGGBB" or as an integer']),
+    Refused("a short colour", ROLE, role(colors={"primaryColor": "#abc"}), [f"{P}.colors.primaryColor", '"#RRGGBB"']),
+    Refused("a colour of another base", ROLE, role(color="0x400"), [f"{P}.color", '"#RRGGBB"']),
+    Refused("an emoji by its name", ROLE, role(unicodeEmoji="shield"), [f"{P}.unicodeEmoji", "the emoji itself"]),
+    Refused("a name of spaces", CHANNEL, channel(name="  "), [f"{P}.name", "not a space"]),
+    Refused("a role's name of spaces", ROLE, role(name=" "), [f"{P}.name", "not a space"]),
+    Refused("deleting what is not looked at", CHANNEL, {**channel(), "managementPolicies": ["Delete"]}, ["managementPolicies", "Observe with"]),
+    Refused("all and more", CHANNEL, {**channel(), "managementPolicies": ["*", "Observe"]}, ["managementPolicies"]),
+    Refused("a set that Crossplane lacks", CHANNEL, {**channel(), "managementPolicies": ["Observe", "Update", "Delete"]}, ["managementPolicies", "only with Create"]),
     Refused("an icon's URL", ROLE, role(icon="https://example.com/icon.png"), [f"{P}.icon"]),
     Refused("an icon twice", ROLE, role(icon=PNG, iconFrom={"secretKeyRef": {"name": "a", "key": "b"}}), [f"{P}.iconFrom"]),
     Refused("an icon and an emoji", ROLE, role(icon=PNG, unicodeEmoji="🛡"), [f"{P}.unicodeEmoji"]),

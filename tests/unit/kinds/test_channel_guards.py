@@ -595,3 +595,17 @@ def test_a_category_that_holds_channels_which_stay_is_not_deleted(
     wing.spec(allowDelete=True)
     assert wing.reconcile() == Change()
     assert [c["name"] for c in world.discord.channels()] == ["inside"]
+
+
+def test_what_was_not_looked_for_yet_is_told_so(world: World) -> None:
+    """One channel is looked for in a poll; to remove the annotation meanwhile would make a second channel."""
+    one, two = (world.channel(f"c{n}", external_name=str(int(_NOBODYS) + n)) for n in range(2))
+    with pytest.raises(Blocked, match="no channel"):
+        one.reconcile()
+    with pytest.raises(Blocked, match="not looked for yet") as error:
+        two.reconcile()
+    assert "remove" not in str(error.value)
+    world.discord.set_bot_permissions(_WITHOUT_AUDIT_LOG)
+    world.advance(3600)
+    with pytest.raises(Blocked, match="typo"):
+        two.reconcile()

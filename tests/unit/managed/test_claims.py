@@ -243,3 +243,19 @@ def test_claims_sort_by_age_then_uid() -> None:
     assert claims.claimed("Thing", "8")
     assert not claims.claimed("Other", "8")
     assert claims.release("Thing", Key("ns", "nobody")) == ("", [])
+
+
+def test_who_finds_by_name_what_another_one_owns_tells_nothing_of_it(world: World) -> None:
+    """It has no annotation that could be corrected, and is not ready by what is another one's."""
+    world.cloud.adopt_by_name = True
+    id_ = world.cloud.make("Thing", {"name": "x", "size": 1})
+    older = world.thing("older", spec={"forProvider": {"name": "x"}})
+    world.run(5)
+    younger = world.thing("younger", spec={"forProvider": {"name": "x"}})
+    world.run(5)
+    assert world.external_name(older) == id_
+    assert world.condition(younger, "Ready").get("status") != "True"
+    assert "say which other one is meant by the annotation" in world.message(younger)
+    obj = world.obj(younger)
+    assert obj is not None
+    assert "atProvider" not in obj["status"]

@@ -40,11 +40,12 @@ DROPPED_ANNOTATIONS: Final = frozenset(
         "kubectl.kubernetes.io/last-applied-configuration",
         meta.RECONCILE_REQUESTED_AT,
         meta.RECONCILE_TRIGGER,
+        meta.CREATED,
         meta.DELETE_ATTEMPT,
     }
 )
 """What only meant something to the object that is gone: kubectl's memory, passes that were asked for
-once, and that it was being deleted."""
+once, what that very object had made, and that it was being deleted."""
 _NO_TEXT_IN_GO: Final = re.compile(r"[-+.]*[0-9]|[yYnN]\Z")
 """Plain scalars that Go's YAML may take for a number or a boolean, and PyYAML for text."""
 

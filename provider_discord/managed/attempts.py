@@ -89,6 +89,18 @@ def succeeded(external_name: str, at: datetime) -> dict[str, str | None]:
     }
 
 
+def created(external_name: str, uid: str) -> dict[str, str | None]:
+    """Return the annotation that tells for good what an object, by its UID, has made: its status may never come to it."""
+    return {meta.CREATED: json.dumps({"id": external_name, "uid": uid}, separators=(",", ":"))}
+
+
+def has_created(obj: Mapping[str, Any], external_name: str) -> bool:
+    """Tell whether the object's own annotation says that it has made this, and it is no copy of another one's."""
+    record = meta.parse_record(meta.annotations_of(obj).get(meta.CREATED, ""))
+    uid = obj.get("metadata", {}).get("uid")
+    return bool(uid) and (record.get("id"), record.get("uid")) == (external_name, uid)
+
+
 def failed(at: datetime) -> dict[str, str | None]:
     """Return the annotations that settle an attempt: it made nothing."""
     return {meta.CREATE_FAILED: meta.to_rfc3339(at), meta.CREATE_ATTEMPT: None}

@@ -29,6 +29,8 @@ RECONCILE_TRIGGER = "reconcile.crossplane.io/trigger"
 
 CREATE_ATTEMPT = "discord.crossplane.io/create-attempt"
 """JSON of the attempt to create that is not settled yet: `{"id", "started", "ended", "misses", "replaces"}`."""
+CREATED = "discord.crossplane.io/created"
+"""JSON of what the object has made, and which object that was: `{"id", "uid"}`. In a copy of it the UID is another's."""
 DELETE_ATTEMPT = "discord.crossplane.io/delete-attempt"
 """JSON of the delete that is about to be sent, or was: `{"id", "uid", "started", "sight"}`."""
 ACKNOWLEDGED_BOT = "discord.crossplane.io/acknowledged-bot"

@@ -68,6 +68,7 @@ def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | Non
     p.tools.checkpoint("resolve.found")
     told = p.persist_critical(
         attempts.succeeded(name, _not_before(opened, p.tools.wall()))
+        | attempts.created(name, p.mr.uid)
         | p.named(name)
         | dict(resolution.annotations),
         attempt_id=opened.attempt.id,
@@ -228,7 +229,10 @@ def _created(p: Pass, attempt: Attempt, creation: Creation) -> Result:
     at = max(tools.wall(), attempt.started)
     try:
         told = p.persist_critical(
-            attempts.succeeded(name, at) | p.named(name) | dict(creation.annotations),
+            attempts.succeeded(name, at)
+            | attempts.created(name, p.mr.uid)
+            | p.named(name)
+            | dict(creation.annotations),
             attempt_id=attempt.id,
             made=True,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provider_discord.kube.workqueue import Priority
-from provider_discord.managed import meta
+from provider_discord.managed import attempts, meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Change, Observation
 
@@ -175,6 +175,33 @@ def test_what_another_interrupted_create_made_beside_it_casts_no_doubt(world: Wo
     assert "other" in _names(world, kind)
 
 
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("copied", [False, True])
+def test_what_it_made_is_known_by_its_own_record_whatever_people_did_to_it(
+    world: World, kind: str, *, copied: bool
+) -> None:
+    """It was renamed by hand before any status showed it, and something else was made in the same second."""
+    thing = _ours(world, kind)
+    at = meta.to_rfc3339(world.wall())
+    if kind == "Channel":
+        world.discord.edit_channel(thing.id, {"name": "renamed"})
+        world.discord.create_channel({"name": "other", "type": 4})
+    else:
+        world.discord.edit_role(thing.id, {"name": "renamed"})
+        world.discord.create_role({"name": "other"})
+    thing.obj["status"] = {}
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    maker = "somebody-elses" if copied else thing.obj["metadata"]["uid"]
+    thing.annotate({meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at, **attempts.created(thing.id, maker)})
+    _forget(world, thing)
+    world.advance(61)  # The guild is read again.
+    if copied:
+        assert _let_go(thing)
+    else:
+        assert thing.mark_deleted().reconcile() == Change()
+    assert ("renamed" in _names(world, kind)) is copied
+
+
 def test_a_record_of_another_create_is_not(world: World) -> None:
     thing = _ours(world, "Role")
     there = _stranger(world, "Role")
@@ -186,7 +213,9 @@ def test_a_record_of_another_create_is_not(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_names_that_were_exchanged_within_the_second_of_the_creates_are_refused(world: World, kind: str) -> None:
+def test_names_that_were_exchanged_within_the_second_of_the_creates_are_refused(
+    world: World, kind: str
+) -> None:
     """Both records fit both things, and neither thing is nobody's."""
     one, two = _ours(world, kind, "one"), _ours(world, kind, "two")
     at = meta.to_rfc3339(world.wall())

@@ -10,7 +10,7 @@ import pytest
 
 from provider_discord.kube.errors import Conflict, ServerError, Unreachable
 from provider_discord.kube.resource import Key, Resource
-from provider_discord.managed import meta
+from provider_discord.managed import attempts, meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Verdict
 from provider_discord.managed.tools import CHECKPOINTS
@@ -253,6 +253,10 @@ def test_success_is_recorded_over_a_conflict(world: World) -> None:
     assert world.annotation(key, "example.org/note") == "hello"
     assert world.states(key) == SETTLED
     assert creates(world) == 1
+    obj = world.obj(key) or {}
+    assert attempts.has_created(obj, meta.annotations_of(obj)[meta.EXTERNAL_NAME])
+    copied = {**obj, "metadata": {**obj["metadata"], "uid": "another's"}}
+    assert not attempts.has_created(copied, meta.annotations_of(obj)[meta.EXTERNAL_NAME])
 
 
 @pytest.mark.parametrize(
@@ -314,7 +318,7 @@ def test_what_was_created_for_an_object_that_is_gone_is_told(world: World) -> No
     world.api.hooks.append(strip)
     world.run(10)
     assert world.states(key) == SETTLED
-    obj = world.obj(key)
+    obj = world.obj(key) or {}
     assert obj is not None
     assert obj["spec"]["forProvider"]["size"] == 5
     assert creates(world) == 2

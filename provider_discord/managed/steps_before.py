@@ -107,6 +107,8 @@ def claim(p: Pass) -> Result | None:
             )
     if owner is None:
         return None
+    if p.mr.seen:  # It was its own once, and its Ready still says so.
+        p.set(conditions.unavailable(f"external resource {p.mr.external_name} belongs to {owner}"))
     raise in_use(p.mr.external_name, owner)
 
 

@@ -259,3 +259,22 @@ def test_who_finds_by_name_what_another_one_owns_tells_nothing_of_it(world: Worl
     obj = world.obj(younger)
     assert obj is not None
     assert "atProvider" not in obj["status"]
+
+
+def test_who_loses_its_claim_is_not_ready_by_what_is_another_ones(world: World) -> None:
+    """The older object came first but got the name later."""
+    older = world.thing("older", policies=["Observe"])
+    younger = world.thing("younger", size=2)
+    world.run(40)
+    id_ = world.external_name(younger)
+    world.edit(older, lambda obj: obj["spec"].update(managementPolicies=["*"]))
+    world.set_annotation(older, meta.EXTERNAL_NAME, id_)
+    world.run(130)
+    assert world.states(older) == SETTLED
+    ready = world.condition(younger, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Unavailable")
+    assert "belongs to Thing ns/older" in ready["message"]
+    world.delete(older)
+    world.run(5)
+    assert world.states(younger) == SETTLED
+    assert id_ in world.cloud.objects

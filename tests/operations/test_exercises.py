@@ -185,6 +185,23 @@ def test_discord_fails(world: World) -> None:
     until_logged(world, r"level=(error|warning).*error", r"circuit.*open", r"reconcile")
 
 
+def test_one_side_route_fails(world: World) -> None:
+    """The audit log, asked for what became of a create: all else goes on, and no alert says otherwise."""
+    system = world.system
+    discord, found = system.discord, system.channel("found-again")
+    discord.add_fault("status", status=503, route="/guilds/{guild_id}/audit-logs", times=0)
+    discord.add_fault("drop", method="POST", route="/guilds/{guild_id}/channels", after_commit=True, times=1)
+    system.apply(found)
+    world.until_fires("ProviderDiscordCircuitBreakerOpen")
+    assert world.prometheus.firing()["ProviderDiscordCircuitBreakerOpen"]["resource_type"] == "audit_log"
+    assert system.provider.probe("/healthz") == 200
+    assert "ProviderDiscordAPIUnhealthy" not in world.prometheus.firing()
+    discord.clear_faults()
+    world.until_resolved("ProviderDiscordCircuitBreakerOpen")
+    system.until_true(found)
+    assert [channel["name"] for channel in discord.channels()].count("found-again") == 1
+
+
 def test_discord_is_slow(world: World) -> None:
     world.system.discord.add_fault("delay", seconds=3.0, times=0)
     world.until_fires("ProviderDiscordHighLatency")

@@ -178,8 +178,11 @@ class Team:
         return self._change("Channel", self._rand.choice(movable), self._somewhere(explicit=True))
 
     def retag(self) -> bool:
-        """Give the forum other tags, of which there is something to remember."""
-        return self._change("Channel", BOARD, {"availableTags": self._tags()})
+        """Give the forum one tag more, of which there is something to remember; in the end, only the first one."""
+        held = self.wanted["Channel", BOARD]["availableTags"]
+        self._number += 1
+        tags = [*held, {"name": f"tag-n{self._number}"}] if len(held) < 8 else held[:1]
+        return self._change("Channel", BOARD, {"availableTags": tags})
 
     def delete(self) -> bool:
         """Delete a manifest that nothing refers to, be it in the middle of its creation.

@@ -175,11 +175,18 @@ def _made(visit: Visit, external_name: str, *, or_lost: bool = False) -> bool:
         return False
     if attempts.has_created(visit.mr.obj, external_name):
         return True
-    listed = things
+    listed, before = things, visit.mr.at_provider.get("id")
     try:
         guild_id = visit.guild_id()
     except Blocked:
         return False
+    if attempts.recorded(visit.mr.obj) is not None:
+        # It tells for good what was made. The time of the create, by which the rest goes, would fit others, too.
+        maker = visit.connection.made.get(external_name)
+        if not or_lost or maker is None or maker[0] != visit.mr.uid:
+            return False
+        now = listed(visit.look(guild_id, decisive=True))
+        return external_name not in now and before in now
 
     def rivals(now: GuildSnapshot) -> Collection[str]:
         found = listed(now)
@@ -189,9 +196,13 @@ def _made(visit: Visit, external_name: str, *, or_lost: bool = False) -> bool:
 
     if not was_there(visit, guild_id, external_name, listed=rivals):
         return False
-    # What was made takes the place of what is gone: as long as the other is there, the record was about that one.
-    before, now = visit.mr.at_provider.get("id"), listed(visit.look(guild_id, decisive=True))
-    return before in {None, external_name} or before not in now or (or_lost and external_name not in now)
+    # What was made takes the place of what is gone: as long as the other may be there, the record was about that one.
+    if before in {None, external_name}:
+        return True
+    now = listed(visit.look(guild_id, decisive=True))
+    if before in now:
+        return or_lost and external_name not in now
+    return _is_gone(visit, str(before))
 
 
 def _bears_the_name(mr: ManagedResource, raw: Mapping[str, Any] | None) -> bool:

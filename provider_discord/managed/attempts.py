@@ -94,11 +94,16 @@ def created(external_name: str, uid: str) -> dict[str, str | None]:
     return {meta.CREATED: json.dumps({"id": external_name, "uid": uid}, separators=(",", ":"))}
 
 
+def recorded(obj: Mapping[str, Any]) -> str | None:
+    """Return what the object's own annotation says that it has made last; None: it is silent, or a copy of another one's."""
+    record = meta.parse_record(meta.annotations_of(obj).get(meta.CREATED, ""))
+    uid, made = obj.get("metadata", {}).get("uid"), record.get("id")
+    return made if uid and record.get("uid") == uid and made and isinstance(made, str) else None
+
+
 def has_created(obj: Mapping[str, Any], external_name: str) -> bool:
     """Tell whether the object's own annotation says that it has made this, and it is no copy of another one's."""
-    record = meta.parse_record(meta.annotations_of(obj).get(meta.CREATED, ""))
-    uid = obj.get("metadata", {}).get("uid")
-    return bool(uid) and (record.get("id"), record.get("uid")) == (external_name, uid)
+    return recorded(obj) == external_name
 
 
 def failed(at: datetime) -> dict[str, str | None]:

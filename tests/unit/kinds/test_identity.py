@@ -11,11 +11,13 @@ from provider_discord.kube.workqueue import Priority
 from provider_discord.managed import attempts, meta
 from provider_discord.managed.errors import Blocked
 from provider_discord.managed.external import Change, Observation
+from provider_discord.simulator import Permission
 
 if TYPE_CHECKING:
     from tests.unit.kinds.conftest import Thing, World
 
 _KINDS = ["Channel", "Role"]
+_WITHOUT_AUDIT_LOG = int(Permission.MANAGE_CHANNELS | Permission.MANAGE_ROLES | Permission.VIEW_CHANNEL)
 
 
 def _ours(world: World, kind: str, name: str = "ours") -> Thing:
@@ -231,6 +233,77 @@ def test_names_that_were_exchanged_within_the_second_of_the_creates_are_refused(
         assert error.value.reason == "ExternalNameChanged"
         assert _let_go(thing)
     assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("deleting", [False, True])
+def test_what_is_only_hidden_gives_its_place_to_no_namesake_made_in_the_same_seconds(
+    world: World, *, recorded: bool, deleting: bool
+) -> None:
+    """A human made a channel of the manifest's name elsewhere, and the object's own one is not listed any more."""
+    world.discord.set_bot_permissions(_WITHOUT_AUDIT_LOG)
+    world.configure()
+    categories = [world.discord.create_channel({"name": name, "type": 4})["id"] for name in "ab"]
+    thing = world.channel("chat", parentId=categories[0], topic="ours")
+    thing.settle()
+    at = meta.to_rfc3339(world.wall())
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(seconds=5))
+    record = attempts.created(thing.id, thing.mr.uid) if recorded else {meta.CREATED: None}
+    thing.annotate({meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at, **record})
+    theirs = world.discord.create_channel({"name": "chat", "type": 0, "parent_id": categories[1]})["id"]
+    world.discord.hide_channel(thing.id)
+    world.advance(61)
+    mark = world.mark()
+    thing.annotate({meta.EXTERNAL_NAME: theirs})
+    if deleting:
+        assert _let_go(thing)
+    else:
+        with pytest.raises(Blocked) as error:
+            thing.reconcile()
+        assert error.value.reason == "ExternalNameChanged"
+    assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+def test_its_own_record_speaks_against_what_was_made_in_the_same_seconds(
+    world: World, *, deleting: bool
+) -> None:
+    thing = _ours(world, "Role")
+    at = meta.to_rfc3339(world.wall())
+    theirs = world.discord.create_role({"name": "ours"})["id"]
+    thing.obj["metadata"]["creationTimestamp"] = meta.to_rfc3339(world.wall() - timedelta(hours=1))
+    thing.annotate(
+        {meta.CREATE_PENDING: at, meta.CREATE_SUCCEEDED: at, **attempts.created(thing.id, thing.mr.uid)}
+    )
+    thing.annotate({meta.EXTERNAL_NAME: theirs})
+    thing.obj["status"] = {} if deleting else thing.obj["status"]
+    world.advance(61)
+    mark = world.mark()
+    if deleting:
+        assert _let_go(thing)
+    else:
+        with pytest.raises(Blocked):
+            thing.reconcile()
+    assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_name_that_is_put_back_to_what_is_gone_leads_to_what_was_made_since(
+    world: World, kind: str
+) -> None:
+    """A manifest in Git still has the id of what was deleted by hand, and made anew."""
+    thing = _ours(world, kind)
+    thing.annotate(dict(attempts.created(thing.id, thing.mr.uid)))
+    gone = thing.id
+    world.discord.delete_channel("ours") if kind == "Channel" else world.discord.delete_role("ours")
+    world.advance(61)
+    thing.settle()
+    made = thing.id
+    assert made != gone
+    thing.annotate({**attempts.created(made, thing.mr.uid), meta.EXTERNAL_NAME: gone})
+    thing.settle()
+    assert thing.id == made
+    assert [raw["name"] for raw in world.discord.channels() + world.discord.roles()].count("ours") == 1
 
 
 # @everyone.

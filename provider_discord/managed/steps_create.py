@@ -18,7 +18,7 @@ from provider_discord.managed import attempts, conditions, meta, results
 from provider_discord.managed.attempts import OpenAttempt
 from provider_discord.managed.errors import AmbiguousCreate, Blocked, Held, ManagedError
 from provider_discord.managed.external import Attempt, Creation, Resolution, Verdict
-from provider_discord.managed.reconcile_pass import Pass
+from provider_discord.managed.reconcile_pass import Pass, in_use
 from provider_discord.managed.results import Result
 from provider_discord.managed.tools import Refused
 
@@ -62,7 +62,13 @@ def _resolve(p: Pass, opened: OpenAttempt) -> tuple[OpenAttempt, Resolution]:
 
 def _adopt(p: Pass, opened: OpenAttempt, resolution: Resolution) -> Result | None:
     name = resolution.external_name or ""
-    p.claim_new(name)
+    owner = p.claim(name)
+    if owner is not None:
+        p.unclaim()
+        if p.mr.deleting and meta.finalizers_of(p.mr.obj) in ([], [meta.FINALIZER]):
+            # The way out of two of one thing: this one goes, and what it made stays with the other.
+            return p.leave_alone(f"external resource {name} belongs to {owner} and was left alone")
+        raise in_use(name, owner, named=p.mr.external_name is not None)
     if opened.attempt.id:  # Found once is enough, should it take more tries to persist it.
         p.tools.memory.created[p.mr.uid] = (opened.attempt.id, name)
     p.tools.checkpoint("resolve.found")

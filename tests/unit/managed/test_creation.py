@@ -302,6 +302,16 @@ def test_what_an_attempt_made_but_another_claims_is_left_to_it(world: World) -> 
     assert "belongs to Thing ns/older" in world.message(key)
     assert world.external_name(key) == ""
     assert creates(world) == 1
+    world.edit(key, lambda obj: obj["metadata"].update(finalizers=["other.example/keep", meta.FINALIZER]))
+    world.delete(key)
+    world.run(70)
+    assert world.obj(key) is not None, "ours goes last"
+    world.edit(key, lambda obj: obj["metadata"].update(finalizers=[meta.FINALIZER]))
+    world.run(70)
+    assert world.obj(key) is None, "it goes, as its condition has said"
+    assert "LeftAlone" in world.recorder.reasons(key.name)
+    assert list(world.cloud.objects) == [id_]
+    assert world.states(older) == SETTLED
 
 
 def test_what_was_created_for_an_object_that_is_gone_is_told(world: World) -> None:

@@ -7,7 +7,7 @@ are not deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from provider_discord.apis.channel import ChannelParameters
@@ -19,7 +19,7 @@ from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds import category, channel_plan, foresight
 from provider_discord.kinds.audit_log import Action
 from provider_discord.kinds.channel_plan import TAGS_ANNOTATION
-from provider_discord.kinds.channel_type import channel_type_of, has_type, lacking_feature, matches
+from provider_discord.kinds.channel_type import channel_type_of, exemplar, has_type, lacking_feature, matches
 from provider_discord.kinds.kind_in_guild import Annotations, KindInGuild
 from provider_discord.kinds.lost_deletes import sight
 from provider_discord.kinds.missing import find_unlisted
@@ -96,6 +96,19 @@ class ChannelKind(KindInGuild[ChannelParameters]):
     def same(self, wanted: ChannelParameters, raw: Json) -> bool:
         """Tell whether a channel has a manifest's name and type, and is in its category or, like it, in none."""
         return matches(wanted, raw) and str(raw.get("parent_id") or "") == (wanted.parent_id or "")
+
+    def rivals(self, wanted: ChannelParameters, other: ChannelParameters) -> bool:
+        """Tell whether another manifest asks for a channel of the same name, type and place."""
+        if other.type is None:
+            return False  # Nothing can be made after it.
+        parent = other.parent_id
+        if parent is None and (other.parent_id_ref or other.parent_id_selector):
+            parent = wanted.parent_id
+        return self.same(wanted, {"name": other.name, "type": int(other.type), "parent_id": parent})
+
+    def place(self, wanted: ChannelParameters) -> Hashable:
+        """Return the parent, and the type by one of those that it may be changed into."""
+        return wanted.parent_id or "", None if wanted.type is None else exemplar(wanted.type)
 
     def adoptable(self, wanted: ChannelParameters, snapshot: GuildSnapshot) -> Collection[str]:
         """Return the channels that the bot can see and that are of the manifest's type."""
@@ -255,15 +268,18 @@ class ChannelKind(KindInGuild[ChannelParameters]):
         raw: Json = observation.plan.raw
         return raw
 
+    def guard_by_sight(self, raw: Json, snapshot: GuildSnapshot) -> None:
+        """Refuse to delete a category that is known to hold channels: it may be refused for long, at no cost."""
+        if channel_type_of(raw) is ChannelType.CATEGORY:
+            self._guard_channels(raw, snapshot)
+
     def guard(self, guild_id: str, raw: Json) -> None:
-        """Refuse to delete what was written in, and a category that holds channels which stay."""
+        """Refuse to delete what was written in, and a category that holds channels."""
         visit = self._visit
-        fresh = visit.client.channel(str(raw["id"]), options=visit.options())
-        if channel_type_of(fresh) is ChannelType.CATEGORY:
-            has = category.holds(visit, visit.look(guild_id, anew=True), str(raw["id"]))
-            if has:
-                raise self._guarded(fresh, has)
+        if channel_type_of(raw) is ChannelType.CATEGORY:  # It stays one, and holds no messages.
+            self._guard_channels(raw, visit.look(guild_id, anew=True))
             return
+        fresh = visit.client.channel(str(raw["id"]), options=visit.options())
         self._guard_messages(fresh)
         self._guard_threads(guild_id, fresh)
 
@@ -271,6 +287,12 @@ class ChannelKind(KindInGuild[ChannelParameters]):
         """Have it looked for: it is gone, or hidden just now, and only when it is gone the object may go."""
         msg = f"channel {external_name} can't be found just now: {error.message}"
         raise Waiting(msg, retry_after=1.0, quiet=True) from error
+
+    def _guard_channels(self, raw: Json, snapshot: GuildSnapshot) -> None:
+        """Refuse to delete a category as long as there are channels in it."""
+        has = category.holds(snapshot, str(raw["id"]))
+        if has:
+            raise self._guarded(raw, has)
 
     def _guard_messages(self, fresh: Json) -> None:
         """Refuse to delete a channel with messages; one that can't be read counts as written in."""

@@ -28,6 +28,11 @@ def _convertible(one: ChannelType, other: ChannelType) -> bool:
     return one is other or any(one in types and other in types for types in SAME_CLASS_TYPES)
 
 
+def exemplar(kind: ChannelType) -> ChannelType:
+    """Return the type that stands for all those that Discord can turn into one another."""
+    return min(next((types for types in SAME_CLASS_TYPES if kind in types), {kind}))
+
+
 def lacking_feature(kind: ChannelType | None, snapshot: GuildSnapshot) -> str:
     """Return a remark on a type of channel that the guild does not have yet, "" if there is nothing to remark.
 

@@ -14,7 +14,6 @@ An object without a status (new, or restored from a backup) is imported as its n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from provider_discord.apis.kinds import CHANNEL, GUILD, ROLE
 from provider_discord.discord.snapshot import GuildSnapshot
 from provider_discord.kinds.missing import find_unlisted, was_there
 from provider_discord.kinds.names import normalise_role_name, same_name
-from provider_discord.kinds.namesakes import alone
 from provider_discord.kinds.role_plan import EVERYONE
 from provider_discord.kinds.visit import Visit
 from provider_discord.managed import attempts, meta
@@ -69,9 +67,8 @@ class Identified:
         return self.external.observe(mr)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
-        """Create once, and nothing else of its name meanwhile."""
-        with alone(self.visit) if mr.kind in _THINGS else nullcontext():
-            return self.external.create(mr, attempt)
+        """Create what observe has not found."""
+        return self.external.create(mr, attempt)
 
     def resolve(self, mr: ManagedResource, attempt: Attempt) -> Resolution:
         """Find out what became of an attempt."""

@@ -8,7 +8,7 @@ guarded) is in ``kind_in_guild`` and in the kind's file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Generic
 
@@ -28,7 +28,7 @@ from provider_discord.kinds.caution import (
 from provider_discord.kinds.creation import Evidence, decide
 from provider_discord.kinds.evidence import creations_of, unaccounted_for
 from provider_discord.kinds.kind_in_guild import KindInGuild, Wanted
-from provider_discord.kinds.namesakes import check_namesakes
+from provider_discord.kinds.namesakes import alone, check_alone, check_namesakes, check_unsettled, name_key
 from provider_discord.kinds.outcomes import translated
 from provider_discord.kinds.plan import Plan
 from provider_discord.kinds.reorder import position_diff, with_order
@@ -102,10 +102,14 @@ class ExternalInGuild(Generic[Wanted]):
         return with_fights(visit, considered(visit, snapshot, found), alone=alone, fought=fought)
 
     def create(self, mr: ManagedResource, attempt: Attempt) -> Creation:
-        """Create the thing with all that its manifest gives, in one call."""
+        """Create the thing with all that its manifest gives, in one call, and nothing else like it meanwhile."""
+        wanted = self._parse()
+        with alone(self._visit, self._making(wanted)):
+            return self._create(mr, wanted, attempt)
+
+    def _create(self, mr: ManagedResource, wanted: Wanted, attempt: Attempt) -> Creation:
         visit, kind = self._visit, self._kind
         guild_id = visit.guild_id()
-        wanted = self._parse()
         snapshot = visit.look(guild_id, decisive=True)
         if mr.external_name in kind.things(snapshot):
             msg = f"{kind.noun} {mr.external_name} is there after all"
@@ -179,6 +183,9 @@ class ExternalInGuild(Generic[Wanted]):
         guild_id = visit.guild_id()
         if external_name is None:
             return Change(wrote=False)
+        guarded = mr.for_provider.get("allowDelete") is not True
+        if guarded:
+            kind.guard_by_sight(observation.plan.raw, visit.look(guild_id))
         snapshot = visit.look(guild_id, decisive=True)
         raw = kind.to_delete(external_name, observation, snapshot)
         if raw is None:
@@ -189,7 +196,7 @@ class ExternalInGuild(Generic[Wanted]):
         with visit.deletion(f"deleting {kind.noun} {external_name}"):
             try:
                 with visit.writing(guild_id):
-                    if mr.for_provider.get("allowDelete") is not True:
+                    if guarded:
                         kind.guard(guild_id, raw)
                     kind.send_delete(external_name, snapshot)
             except discord.NotFound as error:
@@ -220,8 +227,18 @@ class ExternalInGuild(Generic[Wanted]):
         if own is not None:
             return own
         noun, found = self._kind.noun, self._matches(wanted, snapshot)
+        check_unsettled(
+            self._visit,
+            {match.id: self._kind.things(snapshot)[match.id] for match in found},
+            what=f"{noun} named {wanted.name!r}",
+            answers=self._answers,
+            rivals=lambda other: self._rivals(wanted, other),
+            creating=creating,
+        )
         adopted = same_name_check(self._visit, found, what=noun, name=wanted.name or "", creating=creating)
         if adopted is None:
+            if not creating:
+                check_alone(self._visit, self._making(wanted))
             like = (raw for raw in self._kind.things(snapshot).values() if self._kind.same(wanted, raw))
             check_namesakes(self._visit, like, what=noun, wants=self._answers)
         return adopted
@@ -253,6 +270,19 @@ class ExternalInGuild(Generic[Wanted]):
         except InvalidField:
             return False
         return self._kind.answers(wanted, raw, self._visit.guild_id())
+
+    def _rivals(self, wanted: Wanted, other: ManagedResource) -> bool:
+        """Tell whether another object's manifest asks for the very same thing."""
+        try:
+            theirs: Any = parse_parameters(self._kind.definition, other.for_provider)
+        except InvalidField:
+            return False
+        return theirs.name is not None and self._kind.rivals(wanted, theirs)
+
+    def _making(self, wanted: Wanted) -> Hashable:
+        """Return what manifests that ask for the very same thing have in common."""
+        name = name_key(wanted.name or "")
+        return self._kind.definition.kind, self._visit.guild_id(), name, self._kind.place(wanted)
 
     def _planned(self, mr: ManagedResource, wanted: Wanted, raw: Json, snapshot: GuildSnapshot) -> Plan:
         plan, position = self._kind.plan_update(mr, wanted, raw, snapshot), self._kind.sort_key(wanted, raw)

@@ -6,7 +6,7 @@ Nothing here decides when: these are the questions that the verbs ask, in the or
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from provider_discord.apis.kinds import KindDefinition
@@ -144,6 +144,15 @@ class KindInGuild(ABC, Generic[Wanted]):
 
     # What a kind may say.
 
+    def rivals(self, wanted: Wanted, other: Wanted) -> bool:
+        """Tell whether another manifest asks for the very same thing; also where that can't be told."""
+        return self.same(wanted, {"id": "", "name": other.name})
+
+    def place(self, wanted: Wanted) -> Hashable:
+        """Return what, beside the name, manifests that are rivals have in common."""
+        del wanted
+        return None
+
     def look(self, guild_id: str, parameters: Wanted | None) -> GuildSnapshot:
         """Return the guild to observe by."""
         del parameters
@@ -200,6 +209,10 @@ class KindInGuild(ABC, Generic[Wanted]):
         """
         del observation
         return self.things(snapshot).get(external_name)
+
+    def guard_by_sight(self, raw: Json, snapshot: GuildSnapshot) -> None:
+        """Raise Blocked as ``guard`` would, where what the guild was like not long ago tells already."""
+        del raw, snapshot
 
     def check_gone(self, external_name: str, error: discord.NotFound) -> None:
         """Raise, unless the 404 that answers a delete means that the thing is gone for certain."""

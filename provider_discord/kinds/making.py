@@ -20,6 +20,11 @@ class Making:
             self._names.add(name)
             return not taken
 
+    def taken(self, name: Hashable) -> bool:
+        """Tell whether a name is taken."""
+        with self._lock:
+            return name in self._names
+
     def end(self, name: Hashable) -> None:
         """Give a name back."""
         with self._lock:

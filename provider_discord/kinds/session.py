@@ -74,6 +74,7 @@ class Rules:
         config: Its name.
         base_url: Discord's API.
         adoption: See ``Adoption``.
+        allowed_namespaces: The namespaces whose objects may use it; None: all.
         allowed_guilds: Ids of the guilds that its objects may reach; None: all that the bot is in.
         audit_reason: Free text that goes into every audit log reason; "" for none.
         hold: When to stop putting things back.
@@ -82,6 +83,7 @@ class Rules:
     config: str
     base_url: str = DEFAULT_BASE_URL
     adoption: Adoption = Adoption.REFUSE
+    allowed_namespaces: frozenset[str] | None = None
     allowed_guilds: frozenset[str] | None = None
     audit_reason: str = ""
     hold: HoldRules = field(default_factory=HoldRules)
@@ -101,11 +103,12 @@ class Rules:
             words = ", ".join(Adoption)
             msg = f"ProviderConfig {name}: spec.adoption: {spec.get('adoption')!r} is none of {words}"
             raise Blocked(msg, reason="InvalidField", field="adoption") from None
-        guilds = spec.get("allowedGuilds")
+        guilds, namespaces = spec.get("allowedGuilds"), spec.get("allowedNamespaces")
         return cls(
             config=name,
             base_url=str(spec.get("baseURL") or DEFAULT_BASE_URL).rstrip("/"),
             adoption=adoption,
+            allowed_namespaces=None if namespaces is None else frozenset(map(str, namespaces)),
             allowed_guilds=None if guilds is None else frozenset(str(guild) for guild in guilds),
             audit_reason=" ".join(str(spec.get("auditLogReason") or "").split()),
             hold=HoldRules.of(spec.get("hold")),

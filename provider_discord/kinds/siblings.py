@@ -22,11 +22,13 @@ from provider_discord.kinds import fights
 from provider_discord.kinds.hold import Mark, freed_at, mark_of
 from provider_discord.kube.resource import Key, Obj, Resource, key_of
 from provider_discord.kube.store import Store
-from provider_discord.managed import conditions, meta
+from provider_discord.managed import attempts, conditions, meta
+from provider_discord.managed.attempts import OpenAttempt
 from provider_discord.managed.claims import Claims
 from provider_discord.managed.resource import config_name_of, settled_generation_of, synced_generation_of
 
 INDEX = "kinds.guild"
+_UNSETTLED: Final = "kinds.unsettled"
 _CREATING: Final = conditions.creating().reason
 PAUSED_REASON: Final = conditions.reconcile_paused().reason
 
@@ -95,6 +97,7 @@ class Siblings:
         self._sort_keys: dict[tuple[Resource, str], tuple[tuple[int, int], list[Key], dict[str, int]]] = {}
         for resource, store in self._stores.items():
             store.add_index(INDEX, partial(self._take, resource))
+            store.add_index(_UNSETTLED, _unsettled)
 
     @property
     def stores(self) -> Mapping[Resource, Store]:
@@ -110,6 +113,15 @@ class Siblings:
         with self._lock:
             found = [self._records[resource].get(key) for key in keys]
             return [sibling for sibling in found if sibling is not None and sibling.guild_id == guild_id]
+
+    def unsettled(self, resource: Resource) -> Iterator[tuple[Obj, OpenAttempt]]:
+        """Yield the objects of one kind, in whatever guild, whose attempt to create has no outcome yet."""
+        store = self._stores.get(resource)
+        for key in () if store is None else store.by_index(_UNSETTLED, ""):
+            obj = None if store is None else store.get(key)
+            opened = None if obj is None else attempts.open_attempt(obj)
+            if obj is not None and opened is not None:
+                yield obj, opened
 
     def all_of(self, guild_id: str) -> list[tuple[Resource, Sibling]]:
         """Return the guild's objects of every kind, the Guild itself first."""
@@ -202,6 +214,11 @@ def _is_being_made(obj: Mapping[str, Any]) -> bool:
     )
     ready = conditions.find((obj.get("status") or {}).get("conditions"), conditions.READY)
     return ready.get("reason") == _CREATING and begun is not None and (ended is None or begun > ended)
+
+
+def _unsettled(obj: Obj) -> Iterator[str]:
+    if attempts.open_attempt(obj) is not None:
+        yield ""
 
 
 def sibling_of(obj: Obj) -> Sibling:

@@ -302,9 +302,14 @@ class Pass:
         another = self.mr.at_provider.get("id") not in {None, external_name}
         return {meta.EXTERNAL_NAME: external_name, meta.ACKNOWLEDGED_NAME: external_name if another else None}
 
-    def claim(self, external_name: str) -> Claim | None:
-        """Claim an external name at once; return the older claim that owns it, None if it is ours now."""
-        mine = self.tools.claim_of(self.mr)
+    def claim(self, external_name: str, *, proven: bool = False) -> Claim | None:
+        """Claim an external name at once; return the older claim that owns it, None if it is ours, or may not be.
+
+        Args:
+            external_name: The annotation's, or another one that was found or made.
+            proven: The object has been observed under it.
+        """
+        mine = self.tools.claim_of(self.mr, proven=proven or external_name != self.mr.external_name)
         owner = self.tools.claims.register(external_name, mine)
         return None if owner.uid == mine.uid or not mine.writes else owner
 
@@ -322,8 +327,9 @@ class Pass:
 
     def reclaim(self) -> None:
         """Claim the external name again, since it has proved to be the object's. Raises `Blocked` if it is taken."""
-        if self.tools.memory.disowned.pop(self.mr.uid, False) and self.mr.external_name:
-            owner = self.claim(self.mr.external_name)
+        disowned = self.tools.memory.disowned.pop(self.mr.uid, False)
+        if self.mr.external_name and (disowned or self.mr.stood_for is not None):
+            owner = self.claim(self.mr.external_name, proven=True)
             if owner is not None:
                 raise in_use(self.mr.external_name, owner)
 

@@ -13,7 +13,8 @@ def observe(p: Pass) -> Result | None:
     """Look at the external resource; persist at once the name of one that was found without its name."""
     p.check_leading()
     observation = p.connected.observe(p.mr)
-    p.reclaim()
+    if not observation.let_go:
+        p.reclaim()
     if observation.exists:
         p.tools.memory.refused.pop(p.mr.uid, None)
     found = observation.external_name

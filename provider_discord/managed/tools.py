@@ -161,11 +161,18 @@ class Tools:
     management_policies: bool = True
     memory: Memory = field(default_factory=Memory)
 
-    def claim_of(self, mr: ManagedResource) -> Claim:
-        """Return the claim that an object makes on its external name."""
+    def claim_of(self, mr: ManagedResource, *, proven: bool = False) -> Claim:
+        """Return the claim that an object makes on its external name.
+
+        Args:
+            mr: The object.
+            proven: It is known to be the object's. A name that was changed is not before it was observed under it: whom
+                it belongs to can't be held up by a slip of the pen, least of all where nobody gets as far as looking.
+        """
         writes = mr.policies.writes or mr.policies.paused
         # Who may not have it owns nothing, or a namespace without rights could hold up another one.
-        may = self.configs.serves(mr) and mr.uid not in self.memory.disowned
+        proven = proven or mr.stood_for is None
+        may = proven and self.configs.serves(mr) and mr.uid not in self.memory.disowned
         return Claim(
             kind=mr.kind,
             key=mr.key,

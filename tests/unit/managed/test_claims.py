@@ -278,3 +278,42 @@ def test_who_loses_its_claim_is_not_ready_by_what_is_another_ones(world: World) 
     world.run(5)
     assert world.states(younger) == SETTLED
     assert id_ in world.cloud.objects
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_name_that_was_changed_holds_up_nobody_before_it_has_proved_to_be_the_objects(
+    world: World, *, restarted: bool
+) -> None:
+    """The older object's token is bad, so it never gets as far as being told that the name is not its own."""
+    world.configure("second")
+    older = world.thing("older", size=1, spec={"providerConfigRef": {"name": "second"}})
+    world.run(5)
+    younger = world.thing("younger", size=1)
+    world.run(70)
+    before, id_ = world.external_name(older), world.external_name(younger)
+    world.secret("bad-token", name="second")
+    world.run(120)
+    world.set_annotation(older, meta.EXTERNAL_NAME, id_)
+    if restarted:
+        world.restart()
+    world.run(130)
+    assert world.states(younger) == SETTLED
+    world.delete(younger)
+    world.run(5)
+    assert world.obj(younger) is None
+    assert set(world.cloud.objects) == {before}, (
+        "nothing was left behind of the younger one, nor taken from the older"
+    )
+
+
+def test_a_changed_name_that_proved_to_be_the_objects_is_claimed(world: World) -> None:
+    older = world.thing("older", size=1)
+    younger = world.thing("younger", size=2)
+    world.run(40)
+    id_ = world.external_name(younger)
+    world.cloud.objects.pop(world.external_name(older))
+    world.set_annotation(older, meta.EXTERNAL_NAME, id_)
+    world.run(130)
+    assert world.states(older) == SETTLED
+    assert "belongs to Thing ns/older" in world.message(younger)
+    assert world.cloud.objects[id_].spec["size"] == 1

@@ -269,7 +269,7 @@ class ChannelParameters(ApiModel):
         bool | None,
         Field(
             description="Allow the channel to be deleted at Discord although it has messages or posts, or is a "
-            "category that holds channels which stay. "
+            "category that still holds channels. "
             "Without it, deleting this object stops with a condition that says so.",
         ),
     ] = None

@@ -1,10 +1,13 @@
 """The category that a channel shall be in, where it is not listed.
 
 A category that is deleted by its object takes the parent from its channels: that is our own doing, so no drift, and
-asking Discord for a parent that is gone is of no use. The channels wait for what becomes of the category.
+asking Discord for a parent that is gone is of no use. The channels wait for what becomes of the category: nobody knows
+how long, so they say so, and look again with a poll; a category that comes back under another id wakes them.
 """
 
 from __future__ import annotations
+
+import math
 
 from provider_discord.apis.kinds import CHANNEL
 from provider_discord.discord.permissions import is_administrator
@@ -23,7 +26,7 @@ def check_going(visit: Visit, snapshot: GuildSnapshot, parent_id: str | None) ->
     obj = visit.equipment.siblings.stores[visit.mr.resource].get(owner.key) if owner is not None else None
     if obj is not None and meta.is_deleting(obj):
         msg = f"its category {parent_id} is gone, for {owner} is being deleted: waiting for another parent"
-        raise Waiting(msg, quiet=True)
+        raise Waiting(msg, retry_after=math.inf, quiet=True)
 
 
 def why_not_there(visit: Visit, snapshot: GuildSnapshot, parent_id: str | None) -> ManagedError | None:
@@ -33,7 +36,7 @@ def why_not_there(visit: Visit, snapshot: GuildSnapshot, parent_id: str | None) 
     owner = visit.equipment.claims.owner(CHANNEL.kind, parent_id)
     if owner is not None:
         msg = f"its category {parent_id} is not there at the moment; waiting for {owner}"
-        return Waiting(msg, quiet=True)
+        return Waiting(msg, retry_after=math.inf, quiet=True)
     known = visit.connection.visibility.known(parent_id)
     if known is not None and known.presence is Presence.GONE:
         what = f"channel {parent_id} is gone ({known.detail})"

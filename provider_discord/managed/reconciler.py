@@ -240,11 +240,14 @@ def _goes_without_saying(p: Pass, error: Waiting) -> bool:
     """Tell whether an object that waits for a limit, say, is still what its conditions tell.
 
     Waiting to be looked at does not make untrue what was true at the last look, unless there will be none for longer
-    than a poll. What was found to differ and can't be put right soon is no longer synced.
+    than a poll. What was found to differ and can't be put right soon, or nobody knows when, is no longer synced.
     """
     t = p.tools.timings
-    longest = t.poll_interval_seconds if p.observation is None else t.quiet_wait_seconds
-    return p.mr.synced_generation == p.generation and (error.retry_after or 0.0) <= longest
+    if p.observation is None:
+        soon = (error.retry_after or 0.0) <= t.poll_interval_seconds
+    else:
+        soon = error.retry_after is not None and error.retry_after <= t.quiet_wait_seconds
+    return soon and p.mr.synced_generation == p.generation
 
 
 def _wait(p: Pass, retry_after: float | None) -> Result:

@@ -32,6 +32,8 @@ def deletion(p: Pass) -> Result | None:
         if deletions.begun_deletion(p.mr) is not None and p.mr.uid not in p.tools.memory.deleted:
             # Its answer was lost, or the process that waited for it.
             _deleted(p, f"external resource {p.mr.external_name}, whose deletion was begun, is gone")
+        if p.mr.uid not in p.tools.memory.deleted:
+            _wake_what_it_was_in(p)
         return p.finish_deletion()
     p.set(conditions.deleting())
     p.check_latest()

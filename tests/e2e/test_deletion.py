@@ -53,7 +53,7 @@ def test_deleting_everything_leaves_only_what_is_guarded(system: System, order: 
     assert "spec.forProvider.allowDelete: true" in said
     assert "has posts" in system.until_synced_false("Channel", "questions", WAY_OUT)
     assert "because a member has it" in system.until_synced_false("Role", "keeper", WAY_OUT)
-    kept = system.until_synced_false("Channel", "town", r"holds channels that stay \(chat, questions\)")
+    kept = system.until_synced_false("Channel", "town", r"still holds channels \(chat, questions\)")
     assert re.search(WAY_OUT, kept)
     for name in ("chat", "questions", "keeper", "town"):
         _until_warned(system, name, "DeletionGuarded")
@@ -71,7 +71,7 @@ def test_deleting_everything_leaves_only_what_is_guarded(system: System, order: 
     system.patch("Channel", "chat", ALLOW)
     system.patch("Channel", "questions", KEEP)
     system.patch("Role", "keeper", KEEP)
-    system.until_synced_false("Channel", "town", r"holds a channel that stays \(questions\)")
+    system.until_synced_false("Channel", "town", r"still holds a channel \(questions\)")
     system.patch("Channel", "town", ALLOW)
     _until_only(system)
     system.until(lambda: not system.exists("ProviderConfig", system.config_name), "the unused config to go")
@@ -254,7 +254,7 @@ def test_a_category_goes_without_its_children_only_where_that_is_allowed(system:
 
     before = system.discord.last_request()
     system.delete("Channel", "staff")
-    system.until_synced_false("Channel", "staff", r"holds channels that stay \(diary, plans\)")
+    system.until_synced_false("Channel", "staff", r"still holds channels \(diary, plans\)")
     assert system.writes(before) == []
     system.patch("Channel", "staff", ALLOW)
     system.until(lambda: not system.exists("Channel", "staff"), "the category to go")

@@ -558,18 +558,23 @@ def test_a_channel_shown_again_is_put_right(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("child", "refused", "reason"),
+    ("child", "reason"),
     [
-        (None, True, "a stranger's: nobody has decided that it goes"),
-        ({}, True, "one of ours that is not deleted"),
-        ({"deleted": True}, False, "it goes too"),
-        ({"deleted": True, "message": True}, True, "its messages keep it"),
-        ({"deleted": True, "message": True, "allowDelete": True}, False, "they do not, any more"),
-        ({"deleted": True, "policies": ["Observe", "Create", "Update"]}, True, "only its object goes"),
+        (None, "a stranger's: nobody has decided that it goes"),
+        ({}, "one of ours that is not deleted"),
+        ({"deleted": True}, "it goes too, but is not gone yet"),
+        ({"deleted": True, "message": True}, "its messages keep it"),
+        (
+            {"deleted": True, "message": True, "allowDelete": True},
+            "they do not any more, but it is not gone yet",
+        ),
+        ({"deleted": True, "thread": True}, "a thread keeps it, and leaves no message"),
+        ({"deleted": True, "rules": True}, "a Community guild must have it"),
+        ({"deleted": True, "policies": ["Observe", "Create", "Update"]}, "only its object goes"),
     ],
 )
-def test_a_category_that_holds_channels_which_stay_is_not_deleted(
-    world: World, child: dict[str, Any] | None, refused: bool, reason: str
+def test_a_category_that_holds_channels_is_not_deleted(
+    world: World, child: dict[str, Any] | None, reason: str
 ) -> None:
     wing = world.channel("wing", type="category")
     wing.settle()
@@ -584,10 +589,12 @@ def test_a_category_that_holds_channels_which_stay_is_not_deleted(
             inside.mark_deleted()
         if child.get("message"):
             world.discord.post_message("inside", "hello")
+        if child.get("thread"):
+            world.discord.start_thread("inside", "aside")
+        if child.get("rules"):
+            rules = {"rules_channel_id": inside.id, "public_updates_channel_id": inside.id}
+            world.discord.edit_guild({"features": ["COMMUNITY"], **rules})
     wing.mark_deleted()
-    if not refused:
-        assert wing.reconcile() == Change(), reason
-        return
     with pytest.raises(Blocked, match="inside") as error:
         wing.reconcile()
     assert error.value.reason == "DeletionGuarded", reason
@@ -595,6 +602,47 @@ def test_a_category_that_holds_channels_which_stay_is_not_deleted(
     wing.spec(allowDelete=True)
     assert wing.reconcile() == Change()
     assert [c["name"] for c in world.discord.channels()] == ["inside"]
+
+
+def test_a_category_goes_when_the_last_channel_in_it_is_gone(world: World) -> None:
+    wing = world.channel("wing", type="category")
+    wing.settle()
+    inside = [world.channel(f"inside{n}", parentId=wing.id) for n in range(2)]
+    for one in inside:
+        one.settle()
+    wing.mark_deleted()
+    for one in inside:
+        with pytest.raises(Blocked, match="inside1"):
+            wing.reconcile()
+        assert one.mark_deleted().reconcile() == Change()
+    assert wing.reconcile() == Change()
+    assert world.discord.channels() == []
+
+
+def test_categories_that_are_not_deleted_cost_a_poll_nothing(world: World) -> None:
+    """However many there are, and however their polls are spread: what the shared picture tells is not asked for."""
+    wings = [world.channel(f"wing{n}", type="category") for n in range(10)]
+    for wing in wings:
+        wing.settle()
+        world.discord.create_channel({"name": "inside", "parent_id": wing.id})
+    world.advance(61)
+    mark = world.mark()
+    for wing in wings:
+        wing.mark_deleted()
+        with pytest.raises(Blocked, match="inside"):
+            wing.reconcile(Priority.POLL)
+        world.advance(5)
+    assert [request["method"] for request in world.requests(since=mark)] == ["GET", "GET"]
+
+
+def test_a_channel_that_came_into_a_category_since_the_last_look_keeps_it(world: World) -> None:
+    wing = world.channel("wing", type="category")
+    wing.settle()
+    external = wing.mark_deleted().connect()
+    observed = external.observe(wing.mr)
+    world.discord.create_channel({"name": "inside", "parent_id": wing.id})
+    with pytest.raises(Blocked, match="inside"):
+        external.delete(wing.mr, observed)
 
 
 def test_what_was_not_looked_for_yet_is_told_so(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,9 @@ def test_that_our_own_category_is_deleted_is_no_drift_of_its_channels(world: Wor
         with pytest.raises(Waiting, match="default/wing is being deleted") as waiting:
             inside.reconcile(priority)
         assert waiting.value.quiet
+        assert waiting.value.retry_after == math.inf, (
+            "a category that comes back wakes it; nothing is asked until then"
+        )
     assert world.writes_since(mark) == []
     # Without the object nobody will make the category again.
     world.stores[wing.resource].remove(wing.obj)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -354,6 +355,33 @@ def test_what_cannot_be_put_back_soon_is_told_and_a_short_wait_is_not(world: Wor
     assert len(world.cloud.calls) >= looks + 3, (
         "looked at as often as any other: another field may drift meanwhile"
     )
+
+
+@pytest.mark.parametrize(
+    ("when", "retry_after"), [("observing", math.inf), ("updating", math.inf), ("updating", None)]
+)
+def test_a_wait_of_which_nobody_knows_the_end_is_told(
+    world: World, when: str, retry_after: float | None
+) -> None:
+    """It may last for ever, and nothing is put right all that time."""
+    key = world.thing(size=1)
+    world.run(40)
+    world.cloud.objects[world.external_name(key)].spec["size"] = 9
+    waiting = Waiting("its category is not there", retry_after=retry_after, quiet=True)
+    if when == "observing":
+        world.cloud.observe_error = waiting
+    else:
+        world.cloud.refusal = waiting
+    looks = len(world.cloud.calls)
+    world.run(100)
+    assert world.states(key)[1] == "ReconcileError"
+    assert "its category is not there" in world.message(key)
+    assert world.recorder.reasons("a") == ["CreatedExternalResource"], "a condition, no event"
+    if retry_after is not None:
+        assert len(world.cloud.calls) <= looks + 2, "looked at with a poll"
+    world.cloud.observe_error = world.cloud.refusal = None
+    world.run(100)
+    assert world.states(key) == SETTLED
 
 
 def test_what_was_told_is_told_again_after_things_were_well(world: World) -> None:

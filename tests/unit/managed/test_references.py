@@ -166,6 +166,25 @@ def test_selectors_match_labels_in_the_namespace(world: World) -> None:
     assert place_of(world, key) == world.external_name(right, resource=PLACES)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_is_deleted_is_looked_at_when_what_was_in_it_is_gone(world: World, *, gone: bool) -> None:
+    """It may not go before; `gone`: somebody else was faster."""
+    place = world.thing("here", resource=PLACES)
+    key = world.thing(placeIdRef={"name": "here"})
+    world.run(40)
+    world.cloud.refuses_deletes = Blocked("still holds something", reason="DeletionGuarded")
+    world.api.delete(PLACES, place)
+    world.run(5)
+    assert (PLACES, place) in world.api.objects
+    world.cloud.refuses_deletes = None
+    if gone:
+        del world.cloud.objects[world.external_name(key)]
+    world.api.delete(THINGS, key)
+    world.run(3)
+    assert (THINGS, key) not in world.api.objects
+    assert (PLACES, place) not in world.api.objects
+
+
 def test_a_label_that_arrives_later_wakes_selectors(world: World) -> None:
     place = world.thing("here", resource=PLACES)
     key = world.thing(placeIdSelector={"matchLabels": {"tier": "top"}})

@@ -28,6 +28,8 @@ from provider_discord.managed.resource import ManagedResource
 Json = Mapping[str, Any]
 _TEXT_LIKE: Final = 0
 _AGAIN_SECONDS: Final = 1.0
+# Two that have both begun an attempt both give way; they must not meet again in step.
+_AFTER_ANOTHER_SECONDS: Final = 2.0
 _AFTER_THE_ELDER_SECONDS: Final = 3.0
 
 
@@ -48,7 +50,7 @@ def alone(visit: Visit, entry: Hashable) -> Iterator[None]:
         Waiting: Another one creates.
     """
     if not visit.equipment.making.begin(entry):
-        raise _being_created()
+        raise _being_created(_AFTER_ANOTHER_SECONDS)
     try:
         yield
     finally:
@@ -58,12 +60,12 @@ def alone(visit: Visit, entry: Hashable) -> Iterator[None]:
 def check_alone(visit: Visit, entry: Hashable) -> None:
     """Begin no attempt that would find another object of this name creating. Raises `Waiting`."""
     if visit.equipment.making.taken(entry):
-        raise _being_created()
+        raise _being_created(_AGAIN_SECONDS)
 
 
-def _being_created() -> Waiting:
+def _being_created(retry_after: float) -> Waiting:
     msg = "another object of this name is being created"
-    return Waiting(msg, retry_after=_AGAIN_SECONDS, quiet=True)
+    return Waiting(msg, retry_after=retry_after, quiet=True)
 
 
 def check_unsettled(

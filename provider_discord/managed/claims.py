@@ -10,6 +10,9 @@ An object that *had* the name, and whose ProviderConfig was narrowed since, is a
 but the name does not go to the next in line by itself: a slip in a ProviderConfig would have another manifest written
 over a channel, and its deletion would delete it. Somebody has to let the older object go.
 
+The same holds for an object whose external name was changed: what it stood for until then stays its own, as long as the
+change has neither been acknowledged nor proved to be right.
+
 The table is fed from the watch, and at once by the reconciler when it adopts or creates, so that two workers
 cannot take the same thing between a write and its echo.
 """
@@ -17,7 +20,7 @@ cannot take the same thing between a write and its echo.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from provider_discord.kube.resource import Key
@@ -38,6 +41,8 @@ class Claim:
     """False: the object only observes, or may not have the name."""
     lost: bool = False
     """It had the name by right and has lost the right: it writes nothing, and while it is there no younger one does."""
+    stood_for: str = ""
+    """What the object stood for until its external name was changed: it has that, too, as a name that it has lost."""
 
     @property
     def seniority(self) -> tuple[datetime, str]:
@@ -55,6 +60,7 @@ class Claims:
         self._lock = threading.Lock()
         self._claims: dict[tuple[str, str], dict[Key, Claim]] = {}
         self._names: dict[tuple[str, Key], str] = {}
+        self._stood_for: dict[tuple[str, Key], str] = {}
         self._version = 0
 
     @property
@@ -70,14 +76,21 @@ class Claims:
             self._version += before != claim
             self._claims.setdefault((claim.kind, external_name), {})[claim.key] = claim
             self._names[(claim.kind, claim.key)] = external_name
+            if claim.stood_for and claim.stood_for != external_name:
+                former = replace(claim, writes=False, lost=True)
+                self._claims.setdefault((claim.kind, claim.stood_for), {})[claim.key] = former
+                self._stood_for[(claim.kind, claim.key)] = claim.stood_for
             return self._holder(claim.kind, external_name) or claim
 
     def release(self, kind: str, key: Key) -> tuple[str, list[Claim]]:
-        """Forget an object's claim; return the name that it had ("": none) and who else claims it."""
+        """Forget an object's claim; return the name that it had ("": none) and who else claims it, or what it stood for."""
         with self._lock:
+            stood_for = self._stood_for.get((kind, key), "")
             name = self._remove(kind, key)
             self._version += bool(name)
-            return name, list(self._claims.get((kind, name), {}).values())
+            return name, [
+                claim for one in (name, stood_for) for claim in self._claims.get((kind, one), {}).values()
+            ]
 
     def owner(self, kind: str, external_name: str) -> Claim | None:
         """Return who owns the name; None: nobody that writes claims it, or who did has lost the right to it."""
@@ -107,11 +120,10 @@ class Claims:
         )
 
     def _remove(self, kind: str, key: Key) -> str:
-        name = self._names.pop((kind, key), None)
-        if name is None:
-            return ""
-        claims = self._claims.get((kind, name), {})
-        claims.pop(key, None)
-        if not claims:
-            self._claims.pop((kind, name), None)
+        name = self._names.pop((kind, key), "")
+        for one in (name, self._stood_for.pop((kind, key), "")):
+            claims = self._claims.get((kind, one), {})
+            claims.pop(key, None)
+            if not claims:
+                self._claims.pop((kind, one), None)
         return name

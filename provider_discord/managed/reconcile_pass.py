@@ -157,6 +157,8 @@ class Pass:
                 if stale:
                     self._reread()
                     name = annotations.get(meta.EXTERNAL_NAME) if made else None
+                    if attempt_id and name and self._is_on_record(attempt_id, name):
+                        return True
                     if attempt_id and self._is_settled(attempt_id, made=name):
                         return False
                 self.persist(annotations, leading=False)
@@ -362,8 +364,14 @@ class Pass:
         )
         self.tools.stores[self.mr.resource].put_written(obj)
 
+    def _is_on_record(self, attempt_id: str, made: str) -> bool:
+        """Tell whether what an attempt made is on the object: by a try of ours without an answer, or another copy."""
+        obj = self.mr.obj
+        named = external_name_of(obj, self.kind.is_external_name) == made
+        return named and not attempts.is_open_under(obj, attempt_id)
+
     def _is_settled(self, attempt_id: str, *, made: str | None) -> bool:
-        """Tell whether somebody else has settled an attempt; a try of ours without an answer may have been carried out."""
+        """Tell whether somebody else has settled an attempt."""
         obj = self.mr.obj
         if attempts.is_open_under(obj, attempt_id):
             return False
@@ -372,7 +380,7 @@ class Pass:
         another = attempts.open_attempt(obj)
         name = external_name_of(obj, self.kind.is_external_name)
         return (another is not None and bool(another.attempt.id)) or (
-            name not in {None, self.mr.external_name, made}
+            name not in {None, self.mr.external_name}
         )
 
     def _reread(self) -> None:
@@ -406,7 +414,13 @@ def in_use(external_name: str, owner: Claim, *, named: bool = True) -> Blocked:
     remedy = "delete one of the two, or correct its annotation crossplane.io/external-name"
     if not named:
         remedy = "delete one of the two, or say which other one is meant by the annotation crossplane.io/external-name"
-    if owner.lost:
+    if owner.stood_for == external_name:
+        why = f"which is older and stood for it until its annotation {meta.EXTERNAL_NAME} was changed"
+        remedy = (
+            f"put that annotation of the older one back; or, to hand this over, set {meta.ACKNOWLEDGED_NAME} there as its "
+            f"condition says"
+        )
+    elif owner.lost:
         why = "which is older, but may not use it with its ProviderConfig any more"
         remedy = "to hand it over, set spec.managementPolicies of the older one to [Observe]; then it may be deleted, too"
     return Blocked(

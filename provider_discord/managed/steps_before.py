@@ -116,7 +116,8 @@ def _heir(p: Pass, external_name: str) -> Claim | None:
     """Return who owns an external name once this object is gone; None: nobody, or only such as are deleted, too."""
     tools, store = p.tools, p.tools.stores[p.mr.resource]
     for one in tools.claims.claimants(p.mr.kind, external_name):
-        obj = store.get(one.key) if one.writes and one.key != p.mr.key else None
+        has = one.writes or one.stood_for == external_name
+        obj = store.get(one.key) if has and one.key != p.mr.key else None
         if obj is not None and not meta.is_deleting(obj):
             return one
     return None

@@ -54,7 +54,7 @@ CHECKPOINTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A create that was refused by the provider itself, after it had been sent or as late as that.
+    """A create or delete that was refused by the provider itself, after it had been sent or as late as that.
 
     Attributes:
         error: What it said.
@@ -86,7 +86,7 @@ class Memory:
         deleted: Whose external resource was deleted by this process: another delete is a repetition.
         observed_at: When nothing differed last (monotonic).
         disowned: Who turned out to have no right to its external name; it stays so until it is observed under it.
-        refused: Creates that the provider refused, so that they are not sent again at each poll.
+        refused: Creates and deletes that the provider refused, so that they are not sent again at each poll.
         missing_since: When something whose creation lies in the future was first found missing (monotonic).
         requested: The request to reconcile that was told of last: not every pass that handles one writes a status.
     """
@@ -180,6 +180,7 @@ class Tools:
             created_at=mr.created_at,
             writes=writes and may,
             lost=writes and not may and mr.seen,
+            stood_for=(mr.stood_for or "") if writes and not proven else "",
         )
 
     def poll_seconds(self, mr: ManagedResource, priority: Priority) -> float:

@@ -177,7 +177,15 @@ class Thing:
         name = metadata["annotations"].get(EXTERNAL_NAME)
         if name is not None:
             mr = self.mr
-            claim = Claim(kind=self.resource.kind, key=mr.key, uid=mr.uid, created_at=mr.created_at)
+            before = mr.stood_for or ""
+            claim = Claim(
+                kind=mr.kind,
+                key=mr.key,
+                uid=mr.uid,
+                created_at=mr.created_at,
+                writes=not before,
+                stood_for=before,
+            )
             self.world.equipment.claims.register(name, claim)
 
 

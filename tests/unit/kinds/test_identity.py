@@ -46,10 +46,14 @@ def _let_go(thing: Thing) -> str:
 
 def _forget(world: World, thing: Thing) -> None:
     """Have the process not know any more that it made the thing."""
+    _forget_made(world, thing.id)
+
+
+def _forget_made(world: World, external_name: str) -> None:
     made = world.session.connection.made
-    maker = made.get(thing.id)
+    maker = made.get(external_name)
     assert maker is not None
-    made.drop(thing.id, maker)
+    made.drop(external_name, maker)
 
 
 # A name that was moved.
@@ -128,6 +132,27 @@ def test_many_names_moved_at_once_overwrite_nobody(world: World) -> None:
             thing.reconcile(Priority.POLL)
     things[8].reconcile(Priority.POLL)
     assert world.writes_since(mark) == []
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("adoption", ["ByName", "Refuse"])
+def test_what_an_object_stood_for_is_not_another_ones_meanwhile(
+    world: World, kind: str, adoption: str
+) -> None:
+    """Neither adopted nor made a second time by an object of its name."""
+    world.configure(adoption=adoption)
+    thing, there = _ours(world, kind), _stranger(world, kind)
+    before = thing.id
+    thing.annotate({meta.EXTERNAL_NAME: there["id"]})
+    _forget_made(world, before)
+    fields = {"type": "category"} if kind == "Channel" else {"color": 3}
+    another = world.make(kind, "another", {"name": "ours", "guildId": world.guild_id, **fields})
+    mark = world.mark()
+    with pytest.raises(Blocked, match=f"{before}.*default/ours") as error:
+        another.reconcile()
+    assert error.value.reason == "SameNameExists"
+    assert world.writes_since(mark) == []
+    thing.annotate({meta.EXTERNAL_NAME: before}).settle()
 
 
 # What is its own.

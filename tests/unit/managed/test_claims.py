@@ -317,3 +317,68 @@ def test_a_changed_name_that_proved_to_be_the_objects_is_claimed(world: World) -
     assert world.states(older) == SETTLED
     assert "belongs to Thing ns/older" in world.message(younger)
     assert world.cloud.objects[id_].spec["size"] == 1
+
+
+def test_what_an_object_stood_for_before_a_slip_is_not_handed_to_another_one(world: World) -> None:
+    """The younger one is told how it comes by it, and the older one keeps it by putting its name back."""
+    older = world.thing("older", size=1)
+    world.run(40)
+    before, wrong = world.external_name(older), world.cloud.make("Thing", {"name": "x", "size": 9})
+    world.cloud.observe_errors["older"] = Blocked("it was changed", reason="ExternalNameChanged")
+    world.set_annotation(older, meta.EXTERNAL_NAME, wrong)
+    world.run(5)
+    younger = world.thing("younger", size=2, annotations={meta.EXTERNAL_NAME: before})
+    world.run(70)
+    assert "stood for it until its annotation" in world.message(younger)
+    world.restart()
+    world.run(130)
+    assert world.cloud.objects[before].spec["size"] == 1
+    copy = world.thing("copy", annotations={meta.EXTERNAL_NAME: before})
+    world.delete(copy)
+    world.run(70)
+    assert before in world.cloud.objects
+    world.cloud.observe_errors.clear()
+    world.set_annotation(older, meta.EXTERNAL_NAME, before)
+    world.run(130)
+    assert world.states(older) == SETTLED
+    world.cloud.observe_errors["older"] = Blocked("it was changed", reason="ExternalNameChanged")
+    world.set_annotation(older, meta.EXTERNAL_NAME, wrong)
+    world.cloud.observe_errors.clear()
+    world.set_annotation(older, meta.ACKNOWLEDGED_NAME, wrong)
+    world.run(130)
+    assert world.states(younger) == SETTLED, "it was let go of"
+    assert world.cloud.objects[before].spec["size"] == 2
+
+
+def test_who_owns_what_another_object_stood_for_does_not_delete_it(world: World) -> None:
+    """The other one's annotation was changed by mistake only."""
+    owner = world.thing("owner", size=1)
+    world.run(40)
+    id_ = world.external_name(owner)
+    other = world.thing("other", size=1)
+    world.run(40)
+    world.set_annotation(owner, meta.EXTERNAL_NAME, world.external_name(other))
+    world.cloud.observe_errors["owner"] = Blocked("it was changed", reason="ExternalNameChanged")
+    world.run(5)
+    world.set_annotation(other, meta.EXTERNAL_NAME, id_)
+    world.run(5)
+    world.delete(other)
+    world.run(70)
+    assert id_ in world.cloud.objects
+
+
+def test_a_claim_on_what_an_object_stood_for_goes_with_the_object() -> None:
+    claims = Claims()
+
+    def claim(name: str, **fields: Any) -> Claim:
+        return Claim(kind="Thing", key=Key("ns", name), uid=name, created_at=BEGINNING, **fields)
+
+    moved, next_ = claim("a", writes=False, stood_for="7"), claim("b")
+    assert claims.register("8", moved).key == moved.key
+    assert claims.register("7", next_).lost
+    assert claims.owner("Thing", "7") is None
+    assert claims.release("Thing", moved.key) == ("8", [next_])
+    assert claims.owner("Thing", "7") is next_
+    claims.register("8", moved)
+    claims.register("9", claim("a"))
+    assert [one.key.name for one in claims.claimants("Thing", "7")] == ["b"]

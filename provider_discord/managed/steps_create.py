@@ -159,7 +159,7 @@ def create(p: Pass) -> Result | None:
     p.set(conditions.creating())
     if p.observed.refusal is not None:
         raise p.observed.refusal
-    _hold_back(p)
+    hold_back(p)
     p.check_write()
     attempt = Attempt(id=p.tools.new_id(), started=p.tools.wall(), generation=p.generation)
     p.tools.checkpoint("create.before-pending")
@@ -180,7 +180,7 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
         _leave_open(p, opened, cause.ended)
         raise
     except ManagedError as cause:
-        _note_refusal(p, cause)
+        note_refusal(p, cause)
         p.tools.memory.failed[p.mr.uid] = attempt.id
         p.persist_critical(attempts.failed(_not_before(opened, p.tools.wall())), attempt_id=attempt.id)
         p.tools.memory.failed.pop(p.mr.uid, None)
@@ -192,14 +192,15 @@ def _send(p: Pass, attempt: Attempt) -> Creation:
         raise
 
 
-def _hold_back(p: Pass) -> None:
-    """Spare a poll the create that was refused a while ago; whatever woke the object otherwise may have changed that."""
+def hold_back(p: Pass) -> None:
+    """Spare a poll what was refused a while ago; whatever woke the object otherwise may have changed that."""
     refused = p.tools.memory.refused.get(p.mr.uid)
     if refused is not None and p.priority is Priority.POLL and p.tools.now() < refused.until:
         raise refused.error
 
 
-def _note_refusal(p: Pass, error: ManagedError) -> None:
+def note_refusal(p: Pass, error: ManagedError) -> None:
+    """Remember what the provider itself refused, and for how long polls do not send it again: ever longer."""
     memory, uid, timings = p.tools.memory, p.mr.uid, p.tools.timings
     if not isinstance(error, Blocked):
         return

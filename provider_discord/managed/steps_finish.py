@@ -12,6 +12,7 @@ from provider_discord.managed.external import Change, FieldDiff
 from provider_discord.managed.reconcile_pass import Pass
 from provider_discord.managed.references import Referrer
 from provider_discord.managed.results import Result
+from provider_discord.managed.steps_create import hold_back, note_refusal
 
 _SHOWN_DIFFS = 10
 _HEAD = re.compile(r"\w+")
@@ -36,6 +37,7 @@ def deletion(p: Pass) -> Result | None:
             _wake_what_it_was_in(p)
         return p.finish_deletion()
     p.set(conditions.deleting())
+    hold_back(p)
     p.check_latest()
     p.check_write()
     p.tools.checkpoint("delete.before")
@@ -75,7 +77,12 @@ def _wake_what_it_was_in(p: Pass) -> None:
 def _delete(p: Pass) -> Change:
     try:
         return p.connected.delete(p.mr, p.observed)
-    except Blocked:
+    except Blocked as refusal:
+        if deletions.begun_deletion(p.mr) is None:
+            # It was seen before anything was sent, and is looked at with each poll.
+            p.tools.memory.refused.pop(p.mr.uid, None)
+        else:
+            note_refusal(p, refusal)
         # Nothing was deleted, nor will be for a while: should it go out of sight by then, that proves nothing.
         try:
             p.persist_critical(deletions.withdrawn())

@@ -15,7 +15,7 @@ def observe(p: Pass) -> Result | None:
     observation = p.connected.observe(p.mr)
     if not observation.let_go:
         p.reclaim()
-    if observation.exists:
+    if observation.exists and not p.mr.deleting:
         p.tools.memory.refused.pop(p.mr.uid, None)
     found = observation.external_name
     adopted = observation.exists and found is not None and found != p.mr.external_name

@@ -113,6 +113,23 @@ def test_a_delete_is_not_recorded_over_a_newer_object(world: World) -> None:
     assert world.cloud.objects, "it was let go in the last moment"
 
 
+def test_a_delete_that_is_refused_is_sent_ever_more_seldom(world: World) -> None:
+    key = settled(world)
+    world.cloud.refuses_deletes = _REFUSED
+    world.delete(key)
+    world.run(3600)
+    sent = world.cloud.calls.count(("delete", "a"))
+    assert 9 <= sent <= 12, "1, 2, 4, 8 and then 10 polls apart"
+    assert puts(world) == 2 * sent
+    assert world.cloud.calls.count(("observe", "a")) >= 50, "it is looked at with each poll all the same"
+    assert world.message(key) == "delete failed: the bot may not"
+    assert world.states(key)[0] == "Deleting"
+    world.cloud.refuses_deletes = None
+    world.set_annotation(key, meta.RECONCILE_TRIGGER, "now")
+    world.run(5)
+    assert world.obj(key) is None, "whatever changes, it is tried at once"
+
+
 @dataclass
 class Case:
     reason: str

@@ -111,7 +111,7 @@ def _look(visit: Visit, snapshot: GuildSnapshot, channel_id: str) -> tuple[Findi
     known = visibility.known(channel_id)
     if known is not None and known.presence is Presence.GONE:
         return known, None
-    if not visibility.may_probe(guild_id):
+    if not visibility.may_probe(guild_id, channel_id):
         return visibility.last(channel_id) or Finding(Presence.UNKNOWN, _LATER), None
     finding, channel = _probe(visit, snapshot, channel_id)
     if finding.presence is Presence.GONE:

@@ -70,6 +70,7 @@ class Visibility:
         self._undecided: OrderedDict[str, tuple[float, Finding]] = OrderedDict()
         self._read: dict[str, float] = {}
         self._probed: dict[str, float] = {}
+        self._waiting: dict[str, dict[str, float]] = {}
         self._spans: dict[str, Span] = {}
 
     def known(self, channel_id: str) -> Finding | None:
@@ -102,9 +103,24 @@ class Visibility:
         with self._lock:
             self._spans[what] = span
 
-    def may_probe(self, guild_id: str) -> bool:
-        """Take the guild's turn to GET one channel; False: it had one in this period."""
-        return self._take(self._probed, guild_id)
+    def may_probe(self, guild_id: str, channel_id: str) -> bool:
+        """Take the guild's turn to GET one channel; False: it had one in this period, or others come first.
+
+        Those of which nothing is known yet come first, for as long as they go on asking.
+        """
+        with self._lock:
+            now, last = self._now(), self._probed.get(guild_id)
+            waiting = self._waiting.setdefault(guild_id, {})
+            for other in [other for other, asked in waiting.items() if now - asked > 2 * self._period]:
+                del waiting[other]
+            new = channel_id not in self._undecided
+            if (last is not None and now - last < self._period) or (waiting and not new):
+                if new:
+                    waiting[channel_id] = now
+                return False
+            waiting.pop(channel_id, None)
+            self._probed[guild_id] = now
+            return True
 
     def gone(self, channel_ids: Iterable[str], why: str) -> None:
         """Record that channels are gone for ever."""

@@ -17,13 +17,27 @@ class Clock:
 def test_a_guild_has_one_probe_a_period_and_guilds_do_not_share_it() -> None:
     clock = Clock()
     visibility = Visibility(now=clock, timings=KindTimings(probe_seconds=60))
-    assert visibility.may_probe("a")
-    assert not visibility.may_probe("a")
-    assert visibility.may_probe("b")
+    assert visibility.may_probe("a", "1")
+    assert not visibility.may_probe("a", "1")
+    assert visibility.may_probe("b", "2")
     clock.now += 59
-    assert not visibility.may_probe("a")
+    assert not visibility.may_probe("a", "1")
     clock.now += 1
-    assert visibility.may_probe("a")
+    assert visibility.may_probe("a", "1")
+
+
+def test_of_which_nothing_is_known_comes_first_while_it_asks() -> None:
+    clock = Clock()
+    visibility = Visibility(now=clock, timings=KindTimings(probe_seconds=60))
+    for channel in ("1", "2", "3"):
+        assert visibility.may_probe("a", channel) is (channel == "1")
+    visibility.undecided("1", Finding(Presence.UNKNOWN))
+    clock.now += 60
+    assert not visibility.may_probe("a", "1"), "the others have not been looked for at all"
+    assert visibility.may_probe("a", "3")
+    visibility.undecided("3", Finding(Presence.UNKNOWN))
+    clock.now += 61
+    assert visibility.may_probe("a", "1"), "2 asks no more: it may be listed again, or its object gone"
 
 
 def test_gone_holds_for_ever_and_anything_else_for_a_period() -> None:

@@ -58,6 +58,8 @@ class Identified:
 
     def observe(self, mr: ManagedResource) -> Observation:
         """Look, if the object may stand for what it names."""
+        # Since it connected, the pass may have found out how a create ended, and put that on the object.
+        self.visit.mr = mr
         if mr.deleting:
             why = let_go(self.visit)
             return Observation(exists=False, let_go=why) if why else self.external.observe(mr)

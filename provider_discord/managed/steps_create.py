@@ -30,7 +30,10 @@ def unsettled_create(p: Pass) -> Result | None:
         return None
     if attempts.settled_by_human(opened, p.mr.external_name):
         name = p.mr.external_name or ""
-        p.persist(attempts.succeeded(name, _not_before(opened, p.tools.wall())) | p.named(name))
+        told = attempts.succeeded(name, _not_before(opened, p.tools.wall())) | p.named(name)
+        if opened.attempt.id:  # It was asked what the attempt has made, and this is the answer.
+            told |= attempts.created(name, p.mr.uid)
+        p.persist(told)
         return None
     if opened.attempt.id and p.tools.memory.failed.get(p.mr.uid) == opened.attempt.id:
         p.persist(attempts.failed(_not_before(opened, p.tools.wall())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,24 @@ def test_its_own_record_of_a_create_is_enough(world: World, kind: str, *, remade
     assert isinstance(thing.observe(), Observation)
     assert thing.mark_deleted().reconcile() == Change()
     assert "ours" not in _names(world, kind)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_what_a_human_says_that_it_made_is_deleted_in_the_pass_that_learns_it(
+    world: World, kind: str
+) -> None:
+    """The object was halted and deleted, never saw what it made, and its name was changed there since."""
+    made = str(_stranger(world, kind, "renamed-since")["id"])
+    thing = (
+        world.channel("mine", external_name=made, type="category")
+        if kind == "Channel"
+        else world.role("mine", external_name=made)
+    )
+    external = thing.mark_deleted().connect()
+    thing.obj = copy.deepcopy(thing.obj)
+    thing.annotate(attempts.created(made, thing.mr.uid))
+    observation = external.observe(thing.mr)
+    assert (observation.exists, observation.let_go) == (True, "")
 
 
 @pytest.mark.parametrize("kind", _KINDS)

@@ -168,6 +168,7 @@ def test_ambiguous_evidence_halts_until_an_external_name_is_set(world: World) ->
     world.run(5)
     assert world.states(key) == SETTLED
     assert creates(world) == 1
+    assert attempts.has_created(world.obj(key) or {}, id_), "the human has said what the attempt made"
 
 
 def test_a_halt_delays_deletion_and_does_not_leak(world: World) -> None:
